@@ -1,0 +1,60 @@
+"""One random stream: a seed and a path of names give a Generator; global seeds are never touched."""
+
+from __future__ import annotations
+
+import operator
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdd.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Seed = int | np.random.Generator | None
+
+
+def canonical_seed(seed: Seed) -> int:
+    """Turn what a user gives as seed into the non-negative int that is recorded.
+
+    ``None`` draws fresh entropy; a Generator is advanced by one draw.
+    """
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint32)[0])
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(2**32))
+    if isinstance(seed, bool):
+        msg = f"seed must be a non-negative integer, a numpy Generator or None, got {seed!r}."
+        raise InputError(msg)
+    try:
+        value = operator.index(seed)
+    except TypeError:
+        value = -1
+    if value < 0:
+        msg = f"seed must be a non-negative integer, a numpy Generator or None, got {seed!r}."
+        raise InputError(msg)
+    return value
+
+
+def stream(seed: int, *path: str | int) -> np.random.Generator:
+    """Return the Generator that belongs to a seed and a path of names.
+
+    Streams of different paths are independent, so adding a consumer does not change the draws of the others.
+    """
+    return np.random.default_rng(np.random.SeedSequence([seed, *map(_word, path)]))
+
+
+def torch_stream(seed: int, *path: str | int, device: str | torch.device = "cpu") -> torch.Generator:
+    """Return the torch Generator that belongs to a seed and a path of names."""
+    import torch
+
+    generator = torch.Generator(device=device)
+    generator.manual_seed(int(stream(seed, *path).integers(2**63 - 1)))
+    return generator
+
+
+def _word(part: str | int) -> int:
+    # +1 keeps the string "" apart from the integer 0
+    return part if isinstance(part, int) else 2**32 + zlib.crc32(part.encode())
