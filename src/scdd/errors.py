@@ -14,6 +14,7 @@ __all__ = [
     "NotTrainedError",
     "ScddError",
     "ScddWarning",
+    "TrainingError",
 ]
 
 
@@ -51,6 +52,10 @@ class EncoderError(ScddError, RuntimeError):
 
 class NotTrainedError(ScddError, RuntimeError):
     """The model has not been trained yet."""
+
+
+class TrainingError(ScddError, RuntimeError):
+    """Training cannot go on, for example because the loss is not finite."""
 
 
 class CorruptModelError(ScddError, OSError):

@@ -1,0 +1,48 @@
+"""Find an encoder by name, by ``name:argument``, or take it as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scdd.encoders._base import ENCODERS, Encoder
+from scdd.errors import InputTypeError
+
+
+def get(encoder: str | Encoder | Any) -> Encoder:
+    """Return an encoder.
+
+    Parameters
+    ----------
+    encoder
+        A registered name (``"self"``, ``"pca"``), a name with an argument (``"pca:30"``, ``"precomputed:X_scgpt"``),
+        an :class:`~scdd.encoders.Encoder`, or a trained scvi-tools model. ``"auto"`` is ``"self"``.
+
+    Returns
+    -------
+    A new encoder, or the given one.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If there is no encoder of this name.
+    scdd.errors.InputTypeError
+        If the argument is of another type.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> scdd.encoders.get("pca:30").n_components
+    30
+    """
+    if isinstance(encoder, Encoder):
+        return encoder
+    if hasattr(encoder, "get_latent_representation"):
+        return ENCODERS.get("scvi")(encoder)  # type: ignore[call-arg]
+    if not isinstance(encoder, str):
+        msg = f"encoder must be a name, an Encoder or a trained scvi-tools model, got {type(encoder).__name__}."
+        raise InputTypeError(msg)
+    name, _, argument = encoder.partition(":")
+    if name == "auto":
+        name = "self"
+    kind = ENCODERS.get(name)
+    return kind(argument) if argument else kind()  # type: ignore[call-arg]

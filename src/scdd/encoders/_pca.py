@@ -1,0 +1,75 @@
+"""Encoder "pca": principal components of the log-normalised HVGs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scdd._rng import stream
+from scdd.encoders._base import ENCODERS, Cells, Encoder, EncoderInfo
+from scdd.encoders._self import ExpressionFeatures
+from scdd.errors import EncoderError, NotTrainedError
+
+_MAX_CELLS = 50_000
+
+
+@ENCODERS.register("pca")
+class PCAEncoder(Encoder):
+    """Principal components fitted on the cells (on 50,000 of them where there are more).
+
+    Parameters
+    ----------
+    n_components
+        Number of components; at most the number of cells or genes minus one.
+    """
+
+    info = EncoderInfo(name="pca", differentiable=True)
+
+    def __init__(self, n_components: int = 50) -> None:
+        self.n_components = int(n_components)
+        self.components: NDArray[np.float32] | None = None
+        self.mean: NDArray[np.float32] | None = None
+
+    def fit(self, cells: Cells, *, seed: int) -> None:
+        """Fit the components."""
+        from sklearn.decomposition import PCA
+
+        source = cells.source
+        index = np.arange(source.n_obs)
+        if source.n_obs > _MAX_CELLS:
+            index = np.sort(stream(seed, "pca").choice(source.n_obs, _MAX_CELLS, replace=False))
+        x = source.rows(index, cells.hvg)
+        x.data = np.log1p(x.data * np.repeat(1e4 / source.library[index], np.diff(x.indptr)).astype(np.float32))
+        n = min(self.n_components, min(x.shape) - 1)
+        if n < 1:
+            msg = f"Encoder 'pca' needs at least 2 cells and 2 genes, got {x.shape[0]} x {x.shape[1]}."
+            raise EncoderError(msg)
+        pca = PCA(n, svd_solver="arpack", random_state=int(stream(seed, "pca", "start").integers(2**31)))
+        pca.fit(x)
+        self.components, self.mean = pca.components_.astype(np.float32), pca.mean_.astype(np.float32)
+
+    def encode(self, cells: Cells, *, batch_size: int = 4096, device: str = "cpu") -> NDArray[np.float32]:
+        """Return the scores (n_obs, n_components)."""
+        if self.components is None or self.mean is None:
+            msg = "Encoder 'pca' has not been fitted yet."
+            raise NotTrainedError(msg)
+        expression = ExpressionFeatures(len(cells.hvg))
+        out = np.empty((cells.source.n_obs, len(self.components)), dtype=np.float32)
+        for index, counts in cells.source.blocks(batch_size, cells.hvg):
+            x = expression(index, counts, cells.source.library[index])
+            out[index] = (x - self.mean) @ self.components.T
+        return out
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return components and mean."""
+        if self.components is None or self.mean is None:
+            return {}
+        return {"components": self.components, "mean": self.mean}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take back components and mean."""
+        self.components, self.mean = arrays["components"], arrays["mean"]
+        self.n_components = len(self.components)

@@ -1,0 +1,51 @@
+"""Encoder "scvi": the latent representation of a trained scvi-tools model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scdd.encoders._base import ENCODERS, Cells, Encoder, EncoderInfo
+from scdd.errors import EncoderError
+
+
+@ENCODERS.register("scvi")
+class ScviEncoder(Encoder):
+    """Wrap a trained scvi-tools model (scVI, scANVI, ...): ``SCDD(adata, encoder=scvi_model)``.
+
+    Parameters
+    ----------
+    model
+        A trained model with ``get_latent_representation``; it must know the cells' batches.
+
+    Notes
+    -----
+    Files saved by scvi-tools are pickles, which can run code when loaded, so only models in memory are taken here.
+    """
+
+    info = EncoderInfo(name="scvi", normalisation="none: raw counts", differentiable=True, citation="10.1038/s41592-018-0229-2")
+
+    def __init__(self, model: Any = None) -> None:
+        if not hasattr(model, "get_latent_representation"):
+            msg = (
+                "Encoder 'scvi' wraps a trained scvi-tools model: pass the model itself, "
+                "SCDD(adata, encoder=scvi_model)."
+            )
+            raise EncoderError(msg)
+        if not getattr(model, "is_trained_", True):
+            msg = "The scvi-tools model has not been trained: call model.train() first."
+            raise EncoderError(msg)
+        self.model = model
+
+    def encode(self, cells: Cells, *, batch_size: int = 4096, device: str = "cpu") -> NDArray[np.float32]:
+        """Return the posterior means of the cells."""
+        if cells.adata is None:
+            msg = "Encoder 'scvi' needs the AnnData of the cells."
+            raise EncoderError(msg)
+        own = getattr(self.model, "adata", None)
+        same = own is not None and own.n_obs == cells.adata.n_obs and own.obs_names.equals(cells.adata.obs_names)
+        # on the cells it was trained on, the model reads its own AnnData: scvi-tools writes into any other one
+        adata = own if same else cells.adata.copy()
+        return np.asarray(self.model.get_latent_representation(adata, batch_size=batch_size), dtype=np.float32)

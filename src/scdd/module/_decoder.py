@@ -1,0 +1,84 @@
+"""Rates of all genes at a latent: highly variable genes by the network, the remaining ones by a log-linear refit."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+_MAX_REST = 0.98  # the remaining genes never take more than this share of the counts
+
+
+class RestDecoder(nn.Module):
+    r"""Log-linear rates of the genes outside the HVGs: :math:`\log r_g(z) = b_g + w_g \cdot z`.
+
+    These genes vary little between cells, so a linear model of the log rate on the latent is enough, and it costs
+    next to nothing: one Poisson regression per gene on pooled counts (:meth:`fit`), no pass over cells x genes.
+
+    Parameters
+    ----------
+    n_latent
+        Dimension of the latents.
+    n_genes
+        Number of remaining genes.
+    """
+
+    weight: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, n_latent: int, n_genes: int) -> None:
+        super().__init__()
+        self.n_genes = n_genes
+        self.register_buffer("weight", torch.zeros(n_latent + 1, n_genes))
+        self.register_buffer("low", torch.full((n_genes,), -torch.inf))
+        self.register_buffer("high", torch.full((n_genes,), -torch.inf))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return rates (n, n_genes), as shares of a cell's total counts; their sum is below 0.98.
+
+        The linear predictor is held in the range seen at the anchors: a log-linear model must not extrapolate.
+        """
+        predictor = torch.addmm(self.weight[0].to(z.dtype), z, self.weight[1:].to(z.dtype))
+        rates = predictor.clamp(self.low.to(z.dtype), self.high.to(z.dtype)).exp()
+        total = rates.sum(1, keepdim=True)
+        return rates * (_MAX_REST / total.clamp_min(_MAX_REST))
+
+    @torch.no_grad()
+    def fit(self, z: Tensor, counts: Tensor, library: Tensor, *, ridge: float = 5.0, n_iter: int = 8) -> None:
+        r"""Poisson regression by Newton steps: :math:`x_{ag} \sim \mathrm{Poisson}(L_a e^{b_g + w_g \cdot z_a})`.
+
+        Parameters
+        ----------
+        z
+            Latents (n_anchors, n_latent) of groups of cells.
+        counts
+            Summed counts (n_anchors, n_genes) of the groups.
+        library
+            Summed total counts (n_anchors,) over all genes.
+        ridge
+            Precision of the prior on the slopes: a gene with few counts keeps a constant rate.
+        n_iter
+            Newton steps; each is limited to a factor e in any rate.
+        """
+        design = torch.cat([torch.ones_like(z[:, :1]), z], dim=1).double()
+        squares = (design[:, :, None] * design[:, None]).flatten(1)
+        penalty = torch.full((design.shape[1],), ridge, dtype=torch.float64, device=z.device)
+        penalty[0] = 1e-6
+        library = library.double()
+        for start in range(0, self.n_genes, 1024):  # bounded memory: the Hessians of 1024 genes at a time
+            part = slice(start, start + 1024)
+            x = counts[:, part].double()
+            weight = torch.zeros(design.shape[1], x.shape[1], dtype=torch.float64, device=z.device)
+            weight[0] = (x.sum(0).clamp_min(0.1) / library.sum()).log()
+            for _ in range(n_iter):
+                mu = library[:, None] * (design @ weight).clamp_max(0).exp()
+                gradient = design.T @ (x - mu) - penalty[:, None] * weight * (penalty[:, None] > 1e-3)
+                hessian = (squares.T @ mu).T.reshape(-1, len(penalty), len(penalty)) + torch.diag(penalty)
+                step = torch.linalg.solve(hessian, gradient.T).T
+                step /= (design @ step).abs().amax(0).clamp_min(1.0)
+                weight += step
+            predictor = design @ weight
+            seen = x.sum(0) > 0  # a gene that never occurs has rate 0
+            self.weight[:, part] = weight.float()
+            self.low[part] = torch.where(seen, predictor.amin(0), -torch.inf).float()
+            self.high[part] = torch.where(seen, predictor.amax(0), -torch.inf).float()

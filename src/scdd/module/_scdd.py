@@ -1,0 +1,109 @@
+"""Everything that is trained, as one torch module: what is saved and loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from scdd.module._autoencoder import Autoencoder, AutoencoderConfig
+from scdd.module._decoder import RestDecoder
+from scdd.module._library import LibraryModel
+from scdd.module._scdg import SCDG, SCDGConfig
+
+
+@dataclass(frozen=True)
+class ModuleShape:
+    """What fixes the shapes of all tensors of an :class:`SCDDModule`.
+
+    Attributes
+    ----------
+    n_features
+        Width of the encoder's features.
+    n_vars, n_hvg
+        Number of all genes and of highly variable genes.
+    n_classes, n_batches
+        Number of classes and batches.
+    """
+
+    n_features: int
+    n_vars: int
+    n_hvg: int
+    n_classes: int
+    n_batches: int = 1
+    autoencoder: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    scdg: SCDGConfig = field(default_factory=SCDGConfig)
+
+
+class SCDDModule(nn.Module):
+    """Latent head, generator and decoder to the rates of all genes.
+
+    Parameters
+    ----------
+    shape
+        Sizes and configurations.
+    hvg
+        Indices (n_hvg,) of the highly variable genes, increasing.
+
+    Notes
+    -----
+    The way of a code: ``code -> scdg (one call) -> latent -> rates -> counts``. A rate is the expected share of a
+    gene in the total counts of a cell, so the rates of a cell sum to 1.
+    """
+
+    hvg: Tensor
+    rest: Tensor
+    theta: Tensor
+    class_means: Tensor
+    grand_mean: Tensor
+    class_sizes: Tensor
+
+    def __init__(self, shape: ModuleShape, hvg: Tensor) -> None:
+        super().__init__()
+        self.shape = shape
+        n_latent = shape.autoencoder.n_latent
+        outside = torch.ones(shape.n_vars, dtype=torch.bool)
+        outside[hvg] = False
+        self.register_buffer("hvg", hvg.long())
+        self.register_buffer("rest", outside.nonzero()[:, 0])
+        self.register_buffer("theta", torch.ones(shape.n_vars))
+        self.register_buffer("class_means", torch.zeros(shape.n_classes, n_latent))
+        self.register_buffer("grand_mean", torch.zeros(n_latent))
+        self.register_buffer("class_sizes", torch.zeros(shape.n_classes, dtype=torch.int64))
+        self.autoencoder = Autoencoder(shape.n_features, shape.n_hvg, shape.n_classes, config=shape.autoencoder)
+        self.rest_decoder = RestDecoder(n_latent, shape.n_vars - shape.n_hvg)
+        self.library = LibraryModel(shape.n_classes, shape.n_batches)
+        self.scdg = SCDG(n_latent, shape.n_classes, shape.n_batches, config=shape.scdg)
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the parameters."""
+        return self.hvg.device
+
+    def hvg_rates(self, z: Tensor) -> Tensor:
+        """Return the rates (n, n_hvg) of the highly variable genes at latents (n, n_latent)."""
+        share = 1 - self.rest_decoder(z).sum(1, keepdim=True)
+        return self.autoencoder.log_proportions(z).exp() * share
+
+    def rates(self, z: Tensor) -> Tensor:
+        """Return the rates (n, n_vars) of all genes at latents (n, n_latent); every row sums to 1."""
+        rest = self.rest_decoder(z)
+        out = z.new_empty(len(z), self.shape.n_vars)
+        out[:, self.rest] = rest
+        out[:, self.hvg] = self.autoencoder.log_proportions(z).exp() * (1 - rest.sum(1, keepdim=True))
+        return out
+
+    def shift(self, labels: Tensor) -> Tensor:
+        """Return the way (n, n_latent) from the mean of all classes to the mean of each label's class."""
+        return self.class_means[labels] - self.grand_mean
+
+    @torch.no_grad()
+    def set_latent_means(self, z: Tensor, labels: Tensor) -> None:
+        """Store class means and sizes of the latents (n, n_latent); every class counts the same in the grand mean."""
+        n_classes = self.shape.n_classes
+        sizes = torch.bincount(labels, minlength=n_classes)
+        sums = torch.zeros(n_classes, z.shape[1], device=z.device).index_add_(0, labels, z)
+        self.class_means.copy_(sums / sizes.clamp_min(1)[:, None])
+        self.grand_mean.copy_(self.class_means.mean(0))
+        self.class_sizes.copy_(sizes)

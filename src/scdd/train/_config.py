@@ -1,0 +1,59 @@
+"""How a stage is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """Budget of one training stage.
+
+    Attributes
+    ----------
+    n_steps
+        Number of optimiser steps (a budget in steps, not in epochs, costs the same for 1,000 and for 1,000,000 cells).
+    batch_size
+        Cells per step; for the generator, cells per class.
+    lr
+        Peak learning rate of the one-cycle schedule.
+    weight_decay
+        Decoupled weight decay of AdamW.
+    gradient_clip
+        Largest norm of a gradient.
+    """
+
+    n_steps: int
+    batch_size: int
+    lr: float = 2e-3
+    weight_decay: float = 1e-4
+    gradient_clip: float = 10.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Budgets of the two stages of training."""
+
+    autoencoder: StageConfig = StageConfig(n_steps=600, batch_size=128)
+    generator: StageConfig = StageConfig(n_steps=1000, batch_size=32, weight_decay=0.0)
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """Where a stage runs, handed to the Lightning trainer.
+
+    Attributes
+    ----------
+    accelerator, devices
+        As in Lightning and scvi-tools: ``"auto"``, ``"cpu"``, ``"gpu"``, ...; number or list of devices.
+    precision
+        ``"32-true"`` or, on a GPU, ``"bf16-mixed"``.
+    progress
+        Show one progress bar per stage.
+    """
+
+    accelerator: str = "auto"
+    devices: int | list[int] | str = "auto"
+    precision: Any = "32-true"
+    progress: bool = True
