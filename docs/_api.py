@@ -1,0 +1,78 @@
+"""Write the API pages from what the package makes public, so that they cannot fall behind it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+
+from scdd._registry import Registry
+
+# order and titles; a folder that makes nothing public yet gets no page
+SECTIONS = {
+    "pp": "Preprocessing: `pp`",
+    "tl": "Tools: `tl`",
+    "pl": "Plotting: `pl`",
+    "model": "Model: `model`",
+    "encoders": "Encoders: `encoders`",
+    "objectives": "Objectives: `objectives`",
+    "baselines": "Baselines: `baselines`",
+    "metrics": "Metrics: `metrics`",
+    "datasets": "Data sets: `datasets`",
+    "data": "Access to data: `data`",
+    "io": "Files: `io`",
+    "train": "Training: `train`",
+    "module": "Torch modules: `module`",
+    "distill": "Distillation on tensors: `distill`",
+    "errors": "Errors: `errors`",
+}
+
+
+INDEX = """# Parts of the package
+
+```{{toctree}}
+:maxdepth: 2
+
+{pages}
+```
+"""
+
+
+def write(folder: Path) -> None:
+    """Write one page for each part of the package, and their table of contents, into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stub in folder.glob("scdd.*.rst"):  # autosummary writes them anew; one of a name that is gone would be an orphan
+        stub.unlink()
+    pages = {name: _page(name, title) for name, title in SECTIONS.items()}
+    pages["index"] = INDEX.format(pages="\n".join(name for name, text in pages.items() if text))
+    for name, text in pages.items():
+        path = folder / f"{name}.md"
+        if not text:
+            path.unlink(missing_ok=True)
+        elif not path.is_file() or path.read_text() != text:  # an unchanged page need not be built again
+            path.write_text(text)
+
+
+def _page(name: str, title: str) -> str:
+    module = importlib.import_module(f"scdd.{name}")
+    documented, constants = [], []
+    for item in getattr(module, "__all__", ()):
+        thing = getattr(module, item)
+        if isinstance(thing, Registry):
+            names = ", ".join(f"`{entry}`" for entry in thing.names())
+            constants.append(_constant(f"scdd.{name}.{item}", f"The registry of every {thing.kind}: {names}."))
+        elif inspect.isclass(thing) or inspect.isroutine(thing):
+            documented.append(f"    {name}.{item}")
+        elif not inspect.ismodule(thing):
+            constants.append(_constant(f"scdd.{name}.{item}", f"`{thing!r}`"))
+    if not documented and not constants:
+        return ""
+    parts = [f"# {title}", inspect.getdoc(module) or ""]
+    head = f"```{{eval-rst}}\n.. module:: scdd.{name}\n.. currentmodule:: scdd\n"
+    table = ["\n.. autosummary::\n    :toctree: .\n", *documented] if documented else []
+    parts.append("\n".join([head, *table, *constants, "```"]))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _constant(path: str, text: str) -> str:
+    return f"\n.. py:data:: {path}\n\n    {text.replace('`', '``')}"
