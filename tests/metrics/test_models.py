@@ -63,11 +63,11 @@ def test_one_row_per_class_is_enough(name: str) -> None:
 
 def test_global_random_states_are_not_moved() -> None:
     train, y, test = _data(2)
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
     for name in PANEL:
         TEST_MODELS.get(name).fit_predict(train, y, test, seed=1)
     assert torch.equal(torch_state, torch.get_rng_state())
-    np.testing.assert_array_equal(numpy_state, np.random.get_state()[1])  # noqa: NPY002
+    np.testing.assert_array_equal(numpy_state, np.random.get_state()[1])
 
 
 def test_the_seed_moves_the_network() -> None:

@@ -43,7 +43,8 @@ def test_table_is_tidy() -> None:
     assert list(table.columns) == ["model", "metric", "class", "value", "n", "seed"]
     assert len(table) == 2 * (3 + 3)
     assert set(table["class"]) == {"", "a", "b", "c"}
-    assert (table["n"] == 5).all() and (table["seed"] == 4).all()
+    assert (table["n"] == 5).all()
+    assert (table["seed"] == 4).all()
     assert not table.duplicated(["model", "metric", "class"]).any()
     assert table.query("metric == 'macro_f1'")["value"].min() > 0.9
     assert table.attrs["excluded"] == {}
