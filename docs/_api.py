@@ -41,7 +41,9 @@ INDEX = """# Parts of the package
 def write(folder: Path) -> None:
     """Write one page for each part of the package, and their table of contents, into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stub in folder.glob("scdd.*.rst"):  # autosummary writes them anew; one of a name that is gone would be an orphan
+    for stub in folder.glob(
+        "scdd.*.rst"
+    ):  # autosummary writes them anew; one of a name that is gone would be an orphan
         stub.unlink()
     pages = {name: _page(name, title) for name, title in SECTIONS.items()}
     pages["index"] = INDEX.format(pages="\n".join(name for name, text in pages.items() if text))
@@ -60,11 +62,11 @@ def _page(name: str, title: str) -> str:
         thing = getattr(module, item)
         if isinstance(thing, Registry):
             names = ", ".join(f"`{entry}`" for entry in thing.names())
-            constants.append(_constant(f"scdd.{name}.{item}", f"The registry of every {thing.kind}: {names}."))
+            constants.append(_constant(f"{name}.{item}", f"The registry of every {thing.kind}: {names}."))
         elif inspect.isclass(thing) or inspect.isroutine(thing):
             documented.append(f"    {name}.{item}")
         elif not inspect.ismodule(thing):
-            constants.append(_constant(f"scdd.{name}.{item}", f"`{thing!r}`"))
+            constants.append(_constant(f"{name}.{item}", f"`{thing!r}`"))
     if not documented and not constants:
         return ""
     parts = [f"# {title}", inspect.getdoc(module) or ""]

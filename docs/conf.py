@@ -62,13 +62,16 @@ nitpicky = True
 
 autosummary_generate = True
 autodoc_member_order = "groupwise"
-autodoc_inherit_docstrings = False  # what torch, Lightning and scvi-tools say about their methods belongs to their pages
+autodoc_inherit_docstrings = (
+    False  # what torch, Lightning and scvi-tools say about their methods belongs to their pages
+)
 napoleon_google_docstring = False
 napoleon_numpy_docstring = True
 napoleon_include_init_with_doc = False
-napoleon_use_ivar = True
 napoleon_use_param = True
-napoleon_use_rtype = True
+napoleon_use_rtype = False  # types stand in the signature; what a docstring says of a result is prose
+# attributes as plain text: as entries of their own they would double those that autodoc finds
+napoleon_custom_sections = [("Attributes", "returns_style")]
 typehints_defaults = "braces"
 always_use_bars_union = True
 
@@ -114,7 +117,7 @@ nitpick_ignore_regex = [
     ("py:.*", rf"({_BUILTINS})"),
     ("py:class", rf"({_ALIASES})"),
     # words that numpydoc lets stand where a type stands
-    ("py:class", r"optional|default.*|array-like|array|iterable|mapping|sequence|shape.*|.*[ ,:{}'\"0-9].*"),
+    ("py:class", r"n_[a-z]+|optional|default.*|array-like|array|iterable|mapping|sequence|shape.*|.*[ ,:{}'\"0-9].*"),
 ]
 
 # -- HTML -------------------------------------------------------------------------------------------------------------
