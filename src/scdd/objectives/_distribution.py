@@ -1,0 +1,71 @@
+"""Distribution matching (Zhao & Bilen 2023, arXiv 2110.04181)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from scdd.objectives._base import OBJECTIVES, Objective, Step
+from scdd.objectives._classes import averaging
+from scdd.objectives._networks import ACTIVATIONS, Network
+
+
+@dataclass(frozen=True)
+class DistributionConfig:
+    """Options of distribution matching.
+
+    Parameters
+    ----------
+    hidden
+        Widths of the layers of the random network; the last one is the embedding.
+    activation
+        ``"relu"``, ``"silu"`` or ``"tanh"``; also after the last layer.
+
+    Examples
+    --------
+    >>> DistributionConfig().activation
+    'relu'
+    """
+
+    hidden: tuple[int, ...] = (128, 128)
+    activation: str = "relu"
+
+
+@OBJECTIVES.register("distribution")
+class DistributionMatching(Objective[DistributionConfig]):
+    """Class means should agree in the embedding of a network that is drawn anew at every step and never trained.
+
+    Squared distance of the class means of the embeddings, per dimension of the embedding, averaged over classes.
+
+    Examples
+    --------
+    >>> x, y = torch.eye(4), torch.tensor([0, 0, 1, 1])
+    >>> objective = DistributionMatching(n_features=4, n_classes=2, seed=0)
+    >>> float(objective.loss(x, y, x, y, step=0))
+    0.0
+    """
+
+    name: ClassVar[str] = "distribution"
+    needs_classes: ClassVar[bool] = False
+    config_class: ClassVar[type[DistributionConfig]] = DistributionConfig
+
+    def _loss(self, step: Step) -> Tensor:
+        network = Network.draw(
+            (self.n_features, *self.config.hidden),
+            generator=self._stream(step.number),
+            activation=self.config.activation,
+            device=self.device,
+            dtype=self.dtype,
+        )
+        center, scale = self.real.center(), self.real.scale()
+        function = ACTIVATIONS.get(self.config.activation)[0]
+
+        def means(x: Tensor, y: Tensor) -> Tensor:
+            return averaging(y, step.classes, self.dtype) @ function(network.outputs((x - center) / scale))
+
+        with torch.no_grad():
+            real = means(step.real_x, step.real_y)
+        return (means(step.syn_x, step.syn_y) - real).square().mean()

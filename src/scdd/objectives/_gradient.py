@@ -1,0 +1,160 @@
+"""Gradient matching (Zhao et al. 2021, arXiv 2006.05929)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from scdd.errors import InputError
+from scdd.objectives._base import OBJECTIVES, Objective, Step
+from scdd.objectives._classes import padding
+from scdd.objectives._networks import Network
+
+_TINY = 1e-20  # of squared norms: keeps units that are silent on all rows from dividing by 0
+_CANCELLED = 1e-6  # relative to the sum of the rows' squared norms: below it single precision knows no direction
+
+
+@dataclass(frozen=True)
+class GradientConfig:
+    """Options of gradient matching.
+
+    Parameters
+    ----------
+    hidden
+        Widths of the hidden layers of the classifiers.
+    activation
+        ``"relu"``, ``"silu"`` or ``"tanh"``.
+    stages
+        Training steps on real cells that a classifier has had when it is used; taken in turn, one per step. 0 is a
+        fresh random one, as in the paper; slightly trained ones know which genes matter.
+    n_networks
+        Size of the pool of trained classifiers; random ones are new at every step.
+    lr, batch_size
+        Adam learning rate and class-balanced batch size of that training.
+    max_real_per_class
+        Real cells of a class used in one step; bounds memory where a batch is very unbalanced.
+
+    Examples
+    --------
+    >>> GradientConfig(stages=(0,)).hidden
+    (128,)
+    """
+
+    hidden: tuple[int, ...] = (128,)
+    activation: str = "relu"
+    stages: tuple[int, ...] = (0, 10)
+    n_networks: int = 4
+    lr: float = 1e-3
+    batch_size: int = 128
+    max_real_per_class: int = 128
+
+    def __post_init__(self) -> None:
+        if not self.stages or min(self.stages) < 0 or self.n_networks < 1:
+            msg = f"stages must be non-negative and n_networks positive, got {self.stages} and {self.n_networks}."
+            raise InputError(msg)
+
+
+@OBJECTIVES.register("gradient")
+class GradientMatching(Objective[GradientConfig]):
+    """Classifiers should be pushed the same way by the synthetic rows of a class and by its real cells.
+
+    Per class, the cross-entropy gradients of a classifier on both sets are compared: 1 - cosine, per layer and output
+    unit, biases and units silent on the real cells left out; summed over units and layers, averaged over classes. The
+    gradient of a layer is ``delta.T @ inputs``, so scalar products between gradients need only the products between
+    rows: no gradient is ever formed, and one backward pass gives the second-order derivative.
+
+    Examples
+    --------
+    >>> x, y = torch.eye(4), torch.tensor([0, 0, 1, 1])
+    >>> objective = GradientMatching(n_features=4, n_classes=2, seed=0)
+    >>> float(objective.loss(x, y, x, y, step=0)) < 1e-3
+    True
+    """
+
+    name: ClassVar[str] = "gradient"
+    needs_classes: ClassVar[bool] = True
+    config_class: ClassVar[type[GradientConfig]] = GradientConfig
+
+    def network(self, step: int) -> Network:
+        """Return the classifier of a step; it takes features centred and scaled as in ``standardised``."""
+        self._sync()
+        config = self.config
+        stage = config.stages[step % len(config.stages)]
+        if stage == 0:
+            return self._draw("random", step)
+        member = step // len(config.stages) % config.n_networks
+        return self._trained(member, stage)
+
+    def standardised(self, x: Tensor) -> Tensor:
+        """Return x (n, d) minus the mean of the class means, over one common scale."""
+        self._sync()
+        return (x - self._center) / self._scale
+
+    def _loss(self, step: Step) -> Tensor:
+        syn_x = self.standardised(step.syn_x)
+        network = self.network(step.number)
+        syn_rows, syn_filled = padding(step.syn_y, step.classes)
+        with torch.no_grad():
+            real_rows, real_filled = padding(step.real_y, step.classes, self.config.max_real_per_class)
+            used = real_rows[real_filled]
+            place = torch.zeros_like(real_rows)
+            place[real_filled] = torch.arange(len(used), device=used.device)
+            real = network.signals(self.standardised(step.real_x[used]), step.real_y[used])
+        total = syn_x.new_zeros(())
+        for (syn_delta, syn_in), (real_delta, real_in) in zip(network.signals(syn_x, step.syn_y), real, strict=True):
+            a, s = syn_in[syn_rows], _per_class(syn_delta, syn_rows, syn_filled)
+            with torch.no_grad():
+                b, r = real_in[place], _per_class(real_delta, place, real_filled)
+                real_norm = _squared_norm(r, b)
+                alive = (real_norm > 2 * _TINY).to(self.dtype)  # a unit silent on the real cells asks for nothing
+            syn_norm = _squared_norm(s, a)
+            cosine = _product(s, a, r, b) / (syn_norm * real_norm).sqrt()
+            total = total + (alive * (1 - cosine)).sum(1).mean()
+        return total
+
+    def _draw(self, *path: str | int) -> Network:
+        sizes = (self.n_features, *self.config.hidden, self.n_classes)
+        return Network.draw(
+            sizes,
+            generator=self._stream(*path),
+            activation=self.config.activation,
+            device=self.device,
+            dtype=self.dtype,
+        )
+
+    def _trained(self, member: int, stage: int) -> Network:
+        if (member, stage) not in self._pool:
+            config = self.config
+            self._pool[member, stage] = self._draw("pool", member).advanced(
+                self.standardised(self.real.sample_x),
+                self.real.sample_y,
+                steps=stage,
+                batch_size=config.batch_size,
+                lr=config.lr,
+                generator=self._stream("training", member),
+            )
+        return self._pool[member, stage]
+
+    def _fit(self) -> None:
+        self._center, self._scale = self.real.center(), self.real.scale()
+        self._pool: dict[tuple[int, int], Network] = {}
+
+
+def _per_class(delta: Tensor, rows: Tensor, filled: Tensor) -> Tensor:
+    # (C, m, out): padding weighs nothing, so that sums over m are means over the rows of the class
+    weight = filled.to(delta.dtype) / filled.sum(1, keepdim=True)
+    return delta[rows] * weight[:, :, None]
+
+
+def _product(s: Tensor, a: Tensor, r: Tensor, b: Tensor) -> Tensor:
+    # scalar products, (C, out), of the rows of the gradients s.T @ a and r.T @ b, without forming them
+    return (s * ((a @ b.transpose(1, 2)) @ r)).sum(1)
+
+
+def _squared_norm(s: Tensor, a: Tensor) -> Tensor:
+    # squared norms, (C, out), of the rows of the gradient s.T @ a, floored where the rows of the class cancel
+    alone = (s.square() * a.square().sum(2, keepdim=True)).sum(1)
+    return _product(s, a, s, a).clamp_min(0) + _CANCELLED * alone + _TINY

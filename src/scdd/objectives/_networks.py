@@ -1,0 +1,122 @@
+"""Small random multilayer perceptrons as plain tensors, with their gradients in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from scdd._registry import Registry
+
+Activation = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
+
+ACTIVATIONS: Registry[Activation] = Registry("activation")
+"""Function and derivative; both are differentiable by autograd."""
+
+
+def _silu_slope(a: Tensor) -> Tensor:
+    gate = torch.sigmoid(a)
+    return gate * (1 + a * (1 - gate))
+
+
+ACTIVATIONS.register("relu")((F.relu, lambda a: (a > 0).to(a.dtype)))
+ACTIVATIONS.register("silu")((F.silu, _silu_slope))
+ACTIVATIONS.register("tanh")((torch.tanh, lambda a: 1 - torch.tanh(a).square()))
+
+
+@dataclass(frozen=True)
+class Network:
+    """Weights (out, in) and biases (out,) of each layer, and the activation between layers.
+
+    Examples
+    --------
+    >>> net = Network.draw((3, 4, 2), generator=torch.Generator().manual_seed(0))
+    >>> net.outputs(torch.ones(5, 3)).shape
+    torch.Size([5, 2])
+    """
+
+    weights: tuple[Tensor, ...]
+    biases: tuple[Tensor, ...]
+    activation: str = "relu"
+
+    @classmethod
+    def draw(
+        cls,
+        sizes: tuple[int, ...],
+        *,
+        generator: torch.Generator,
+        activation: str = "relu",
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Network:
+        """Draw He-initialised weights for layers of the given sizes; biases are 0.
+
+        Draws are in single precision whatever ``dtype`` is, so that a check in double precision sees the same network.
+        """
+        weights = []
+        for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+            gain = 1.0 if i == len(sizes) - 2 else 2.0
+            weights.append(torch.randn(fan_out, fan_in, generator=generator) * (gain / fan_in) ** 0.5)
+        biases = [torch.zeros(n) for n in sizes[1:]]
+        return cls(tuple(w.to(device, dtype) for w in weights), tuple(b.to(device, dtype) for b in biases), activation)
+
+    def layers(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the input (n, in) and the pre-activation (n, out) of every layer for x (n, d)."""
+        function = ACTIVATIONS.get(self.activation)[0]
+        inputs, pre = [x], []
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            pre.append(F.linear(inputs[-1], weight, bias))
+            if i < len(self.weights) - 1:
+                inputs.append(function(pre[-1]))
+        return inputs, pre
+
+    def outputs(self, x: Tensor) -> Tensor:
+        """Return the last pre-activation (n, out): logits."""
+        return self.layers(x)[1][-1]
+
+    def signals(self, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return, per layer, what the cross-entropy gradient of each row is made of.
+
+        The gradient of row i's loss for the layer's weights is the outer product of ``delta[i]`` and ``inputs[i]``.
+
+        Parameters
+        ----------
+        x, y
+            (n, d) and int64 (n,).
+
+        Returns
+        -------
+        Pairs ``delta`` (n, out), ``inputs`` (n, in), differentiable with respect to x.
+        """
+        slope = ACTIVATIONS.get(self.activation)[1]
+        inputs, pre = self.layers(x)
+        delta = torch.softmax(pre[-1], 1) - F.one_hot(y, pre[-1].shape[1]).to(x.dtype)
+        result = [(delta, inputs[-1])]
+        for i in range(len(self.weights) - 1, 0, -1):
+            delta = (delta @ self.weights[i]) * slope(pre[i - 1])
+            result.append((delta, inputs[i - 1]))
+        return result[::-1]
+
+    def advanced(
+        self, x: Tensor, y: Tensor, *, steps: int, batch_size: int, lr: float, generator: torch.Generator
+    ) -> Network:
+        """Return the network after some Adam steps of cross-entropy on class-balanced batches of x (n, d), y (n,)."""
+        parameters = [p.clone().requires_grad_() for p in (*self.weights, *self.biases)]
+        cut = len(self.weights)
+        net = Network(tuple(parameters[:cut]), tuple(parameters[cut:]), self.activation)
+        chance = (1.0 / torch.bincount(y).clamp_min(1).double())[y].cpu()
+        optimizer = torch.optim.Adam(parameters, lr=lr)
+        with torch.enable_grad():
+            for _ in range(steps):
+                batch = torch.multinomial(chance, batch_size, replacement=True, generator=generator).to(x.device)
+                grads = torch.autograd.grad(F.cross_entropy(net.outputs(x[batch]), y[batch]), parameters)
+                for parameter, grad in zip(parameters, grads, strict=True):
+                    parameter.grad = grad
+                optimizer.step()
+        return Network(
+            tuple(p.detach() for p in parameters[:cut]), tuple(p.detach() for p in parameters[cut:]), self.activation
+        )
