@@ -57,6 +57,7 @@ class SCDDModule(nn.Module):
     theta: Tensor
     class_means: Tensor
     grand_mean: Tensor
+    within_sd: Tensor
     class_sizes: Tensor
 
     def __init__(self, shape: ModuleShape, hvg: Tensor) -> None:
@@ -70,6 +71,7 @@ class SCDDModule(nn.Module):
         self.register_buffer("theta", torch.ones(shape.n_vars))
         self.register_buffer("class_means", torch.zeros(shape.n_classes, n_latent))
         self.register_buffer("grand_mean", torch.zeros(n_latent))
+        self.register_buffer("within_sd", torch.ones(n_latent))
         self.register_buffer("class_sizes", torch.zeros(shape.n_classes, dtype=torch.int64))
         self.autoencoder = Autoencoder(shape.n_features, shape.n_hvg, shape.n_classes, config=shape.autoencoder)
         self.rest_decoder = RestDecoder(n_latent, shape.n_vars - shape.n_hvg)
@@ -99,11 +101,16 @@ class SCDDModule(nn.Module):
         return self.class_means[labels] - self.grand_mean
 
     @torch.no_grad()
-    def set_latent_means(self, z: Tensor, labels: Tensor) -> None:
-        """Store class means and sizes of the latents (n, n_latent); every class counts the same in the grand mean."""
+    def set_latent_statistics(self, z: Tensor, labels: Tensor) -> None:
+        """Store what the latents (n, n_latent) of the training cells are like.
+
+        The mean and size of every class, the grand mean (in which every class counts the same), and the standard
+        deviation within classes.
+        """
         n_classes = self.shape.n_classes
         sizes = torch.bincount(labels, minlength=n_classes)
         sums = torch.zeros(n_classes, z.shape[1], device=z.device).index_add_(0, labels, z)
         self.class_means.copy_(sums / sizes.clamp_min(1)[:, None])
         self.grand_mean.copy_(self.class_means.mean(0))
+        self.within_sd.copy_((z - self.class_means[labels]).square().mean(0).sqrt().clamp_min(1e-3))
         self.class_sizes.copy_(sizes)

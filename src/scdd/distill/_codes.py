@@ -1,0 +1,82 @@
+"""Codes: the input of the generator, one per synthetic cell, at a fixed noise level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from scdd.module import SCDDModule
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Codes and the conditions under which they are decoded.
+
+    Attributes
+    ----------
+    z
+        Codes (n, n_latent).
+    labels, batches
+        Conditions (n,) int64.
+    level
+        Noise level in [0, 1] at which the codes live.
+    guidance
+        How far a decoded latent is moved along the way from the mean of all classes to the mean of its class.
+    generator
+        ``"scdg"``: one call of the generator; ``"none"``: the codes are latents.
+    """
+
+    z: Tensor
+    labels: Tensor
+    batches: Tensor
+    level: float
+    guidance: float = 0.0
+    generator: str = "scdg"
+
+    def moved(self, z: Tensor) -> Codes:
+        """Return these codes at another place."""
+        return replace(self, z=z)
+
+    def denoise(self, module: SCDDModule) -> Tensor:
+        """Return the latents (n, n_latent) on the data manifold: exactly one generator call for all codes."""
+        if self.generator == "none":
+            return self.z
+        t = torch.full_like(self.z[:, 0], self.level)
+        return module.scdg(self.z, t, self.labels, self.batches)
+
+    def latents(self, module: SCDDModule) -> Tensor:
+        """Return the latents that are decoded: denoised, then moved by the guidance."""
+        return self.denoise(module) + self.guidance * module.shift(self.labels).to(self.z.dtype)
+
+
+def invert(module: SCDDModule, codes: Codes, targets: Tensor, *, n_steps: int = 200, lr: float = 0.05) -> Codes:
+    """Move codes until the generator maps them on the targets; the generator is frozen.
+
+    Parameters
+    ----------
+    module
+        The trained module.
+    codes
+        Where to start.
+    targets
+        Latents (n, n_latent).
+    n_steps, lr
+        Budget of Adam, whose rate falls to zero.
+
+    Returns
+    -------
+    The moved codes.
+    """
+    if codes.generator == "none":
+        return codes.moved(targets.clone())
+    z = codes.z.clone().requires_grad_()
+    optimizer = torch.optim.Adam([z], lr=lr)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
+    for _ in range(n_steps):
+        loss = (codes.moved(z).denoise(module) - targets).square().sum()
+        (z.grad,) = torch.autograd.grad(loss, z)
+        optimizer.step()
+        schedule.step()
+    return codes.moved(z.detach())

@@ -1,0 +1,64 @@
+"""How a data set is distilled, and the presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from scdd._registry import Registry
+from scdd.distill._refine import RefineConfig
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """Parameters of :func:`scdd.distill.distill`.
+
+    Attributes
+    ----------
+    objective
+        Matching objective of the refinement (see :mod:`scdd.objectives`), or None for no refinement.
+    init
+        Where rows start: a name in :data:`scdd.distill.INITIALISERS`, or ``"noise"`` for codes drawn from N(0, I), as
+        in the paper.
+    code_noise
+        Noise level in (0, 1] at which the codes live; 1 in the paper.
+    guidance
+        How far rows move from the mean of all classes towards and beyond the mean of their class.
+    rendering
+        ``"mix"`` (denoised and noisy rows in turn), or a name in :data:`scdd.distill.RENDERERS`.
+    generator
+        ``"scdg"``, or the ablations ``"gaussian"`` (codes are whitened coordinates of a Gaussian per class) and
+        ``"none"`` (codes are latents).
+    referee
+        Keep a refinement only if models trained on its rows are better on held-out donors.
+    margin
+        Least gain in macro-F1 for which the referee keeps a refinement.
+    refine
+        Budget of the refinement.
+    """
+
+    objective: str | Mapping[str, float] | None = "moments+kernel"
+    init: str = "kmeans"
+    code_noise: float = 0.2
+    guidance: float = 0.25
+    rendering: str = "mix"
+    generator: str = "scdg"
+    referee: bool = True
+    margin: float = 0.01
+    refine: RefineConfig = field(default_factory=RefineConfig)
+
+
+PRESETS: Registry[DistillConfig] = Registry("preset")
+PRESETS.register("default")(DistillConfig())
+PRESETS.register("fast")(DistillConfig(objective=None, referee=False))
+PRESETS.register("paper")(
+    DistillConfig(
+        objective="gradient",
+        init="noise",
+        code_noise=1.0,
+        guidance=0.0,
+        rendering="plain",
+        referee=False,
+        refine=RefineConfig(n_steps=500, lr=0.05, leash=0.0, checkpoints=()),
+    )
+)

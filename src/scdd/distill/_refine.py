@@ -1,0 +1,176 @@
+"""Move codes along a matching objective, through one generator step, on a leash."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scdd.data import ClassSampler, Source
+from scdd.distill._codes import Codes
+from scdd.distill._expected_log import ExpectedLog
+from scdd.encoders import ExpressionFeatures
+from scdd.module import SCDDModule
+from scdd.objectives import Objective
+
+_MAX_REAL = 2048  # real cells in one step
+_PREPARE_STEPS = 4  # batches of real cells that the objective sees before the first step
+_PREPARE_OFFSET = 2**31  # their step numbers, apart from those of the steps
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """Budget of the refinement.
+
+    Attributes
+    ----------
+    n_steps
+        Steps of Adam on the codes.
+    lr
+        Its rate, in units of the standard deviation within classes.
+    leash
+        Weight of the mean squared displacement, in the same units: what keeps rows on the data manifold.
+    checkpoints
+        Steps whose codes are offered to the referee.
+    real_per_class
+        Real cells per class and step.
+    """
+
+    n_steps: int = 40
+    lr: float = 0.02
+    leash: float = 0.3
+    checkpoints: tuple[int, ...] = (20, 40)
+    real_per_class: int = 64
+
+
+@dataclass(frozen=True)
+class RefineResult:
+    """Codes at the checkpoints, the losses (n_steps,), and why the refinement ended."""
+
+    checkpoints: dict[int, Codes]
+    losses: list[float]
+    status: str
+
+
+class RowFeatures:
+    """What models see of a row, as a differentiable function of its code: the expected log expression of the HVGs.
+
+    Parameters
+    ----------
+    module
+        Trained module; it is not changed.
+    library
+        Library sizes (n,) of the rows.
+    """
+
+    def __init__(self, module: SCDDModule, library: Tensor) -> None:
+        self.module = module
+        self.expected_log = ExpectedLog(library)
+
+    def __call__(self, codes: Codes) -> Tensor:
+        """Return features (n, n_hvg): one generator call, the decoder, the expectation over the count noise."""
+        return self.expected_log(self.module.hvg_rates(codes.latents(self.module)))
+
+
+class RealBatches:
+    """Class-wise minibatches of real cells as features: float32 (n, n_hvg) and labels (n,).
+
+    Parameters
+    ----------
+    source
+        The cells.
+    hvg
+        Indices of the highly variable genes.
+    per_class
+        Cells of each class in a batch.
+    seed
+        Seed of the draws.
+    device
+        Where the batches go.
+    """
+
+    def __init__(
+        self, source: Source, hvg: NDArray[np.int64], *, per_class: int, seed: int, device: torch.device
+    ) -> None:
+        self.source, self.hvg, self.device = source, hvg, device
+        self.sampler = ClassSampler(source.labels, batch_size=1, seed=seed)
+        self.per_class = int(np.clip(_MAX_REAL // len(self.sampler.classes), 4, per_class))
+        self.expression = ExpressionFeatures(len(hvg))
+
+    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the batch of a step."""
+        cells = self.sampler.per_class(step, self.per_class).ravel()
+        x = self.expression(cells, self.source.rows(cells, self.hvg), self.source.library[cells])
+        y = self.source.labels[cells].astype(np.int64)
+        return torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device)
+
+
+def refine(
+    codes: Codes,
+    features: RowFeatures,
+    objective: Objective,
+    real: RealBatches,
+    *,
+    scale: Tensor,
+    config: RefineConfig,
+    deadline: float | None = None,
+    on_step: Callable[[float], None] | None = None,
+) -> RefineResult:
+    r"""Move the codes by Adam along ``objective + leash * mean(delta^2)`` with code = start + scale * delta.
+
+    Parameters
+    ----------
+    codes
+        Where to start.
+    features
+        From codes to what models see.
+    objective
+        Matching loss in feature space.
+    real
+        Batches of real cells.
+    scale
+        Standard deviation of the latents within classes (n_latent,): steps are whitened by it.
+    config
+        Budget.
+    deadline
+        Value of ``time.monotonic()`` at which to stop.
+    on_step
+        Called with the loss after each step.
+
+    Returns
+    -------
+    The codes at the checkpoints; an interruption keeps those that were reached.
+    """
+    delta = torch.zeros_like(codes.z, requires_grad=True)
+    optimizer = torch.optim.Adam([delta], lr=config.lr)
+    kept: dict[int, Codes] = {}
+    losses: list[float] = []
+    status = "complete"
+    try:
+        for step in range(_PREPARE_STEPS):
+            objective.prepare(*real(_PREPARE_OFFSET + step))
+        for step in range(config.n_steps):
+            moved = codes.moved(codes.z + scale * delta)
+            loss = objective.loss(features(moved), codes.labels, *real(step), step)
+            total = loss + config.leash * delta.square().mean()
+            (delta.grad,) = torch.autograd.grad(total, delta)
+            if not torch.isfinite(delta.grad).all():
+                status = "not_finite"
+                break
+            optimizer.step()
+            losses.append(float(loss.detach()))
+            if step + 1 in config.checkpoints or step + 1 == config.n_steps:
+                kept[step + 1] = codes.moved((codes.z + scale * delta).detach())
+            if on_step is not None:
+                on_step(losses[-1])
+            if deadline is not None and time.monotonic() > deadline:
+                status = "out_of_time"
+                break
+    except KeyboardInterrupt:
+        status = "interrupted"
+    return RefineResult(kept, losses, status)

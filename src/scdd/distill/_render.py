@@ -1,0 +1,94 @@
+"""From rates to integer counts, with as much or as little noise as a row should carry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+
+from scdd._registry import Registry
+from scdd.distill._expected_log import ExpectedLog
+
+Floats = NDArray[np.floating]
+DENOISED_DEPTH = 2.0  # a denoised row is written at this multiple of its library size
+
+
+@dataclass(frozen=True)
+class RenderInput:
+    """Rows of one class and block that are rendered together; their noise is spread evenly between them.
+
+    Attributes
+    ----------
+    rates
+        Expected shares (n, n_vars) of every gene; each row sums to 1.
+    library
+        Library size (n,) of each row.
+    hvg
+        Mask (n_vars,) of the highly variable genes.
+    """
+
+    rates: Floats
+    library: Floats
+    hvg: NDArray[np.bool_]
+
+
+Renderer = Callable[[RenderInput, np.random.Generator], NDArray[np.float32]]
+RENDERERS: Registry[Renderer] = Registry("rendering")
+
+
+@RENDERERS.register("denoised")
+def denoised(rows: RenderInput, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Write the expected log expression: the integer nearest to it, gene by gene, at twice the library size.
+
+    The other genes fill the row up to that depth, so that normalising by the row's own sum is right.
+    """
+    depth = DENOISED_DEPTH * rows.library
+    table = ExpectedLog(torch.from_numpy(rows.library.astype(np.float64)))
+    target = table(torch.from_numpy(rows.rates[:, rows.hvg].astype(np.float64))).numpy()
+    scale = (1e4 / depth)[:, None]
+    exact = np.expm1(target) / scale
+    low = np.floor(exact)
+    # nearest in the log, where models look, not in the counts
+    up = np.log1p(scale * (low + 1)) - target < target - np.log1p(scale * low)
+    out = np.zeros(rows.rates.shape, dtype=np.float32)
+    out[:, rows.hvg] = low + up
+    rest = rows.rates[:, ~rows.hvg].astype(np.float64)
+    missing = np.maximum(np.rint(depth) - out.sum(axis=1), 0)
+    total = rest.sum(axis=1)
+    rest *= np.divide(missing, total, out=np.zeros_like(total), where=total > 0)[:, None]
+    out[:, ~rows.hvg] = spread(rest, rng)
+    return out
+
+
+@RENDERERS.register("noisy")
+def noisy(rows: RenderInput, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Poisson counts at the library size: the sparsity of real cells.
+
+    Among the HVGs the noise is stratified over the rows (a Latin hypercube, gene by gene), so that a few rows together
+    still show the right means.
+    """
+    mu = rows.rates * rows.library[:, None]
+    out = np.empty(mu.shape, dtype=np.float32)
+    n, n_hvg = len(mu), int(rows.hvg.sum())
+    order = rng.permuted(np.tile(np.arange(n)[:, None], (1, n_hvg)), axis=0)
+    u = (order + rng.random(order.shape)) / n
+    out[:, rows.hvg] = stats.poisson.ppf(u, mu[:, rows.hvg])
+    out[:, ~rows.hvg] = rng.poisson(mu[:, ~rows.hvg])
+    return out
+
+
+@RENDERERS.register("plain")
+def plain(rows: RenderInput, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Round the expected counts at the library size."""
+    return np.rint(rows.rates * rows.library[:, None]).astype(np.float32)
+
+
+def spread(expected: Floats, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Round to integers that keep the sum of each row: the jumps of the rounded running total (n, n_genes)."""
+    start = rng.random((len(expected), 1))
+    running = np.floor(np.cumsum(expected, axis=1) + start)
+    return np.diff(running, axis=1, prepend=0.0).astype(np.float32)
