@@ -21,7 +21,7 @@ info = metadata("scdd")
 project = info["Name"]
 author = "The scdd developers"
 version = release = info["Version"]
-copyright = f"{datetime.now(tz=UTC):%Y}, {author}"  # noqa: A001
+copyright = f"{datetime.now(tz=UTC):%Y}, {author}"
 
 # -- Tutorials --------------------------------------------------------------------------------------------------------
 # They live at the top of the repository, where users look for them; a link would break checkouts on Windows.
