@@ -24,7 +24,7 @@ def by_autograd(net: Network, syn, real, classes) -> torch.Tensor:
             F.cross_entropy(net.outputs(x[chosen]), y[chosen]), weights, create_graph=create_graph
         )
 
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64)
     for label in classes:
         ours = gradients(*syn, label, create_graph=True)
         theirs = gradients(*real, label, create_graph=False)

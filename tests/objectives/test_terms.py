@@ -78,7 +78,8 @@ def test_characteristic_of_known_points() -> None:
     )
     objective.set_projection(Projection(torch.zeros(2).double(), torch.eye(2).double()))
     a, b, y = torch.tensor([[0.3, 0.1]]).double(), torch.tensor([[0.0, 0.2]]).double(), torch.zeros(1).long()
-    angle = (a - b) @ objective.frequencies(5) if objective.prepare(b, y) is None else None
+    objective.prepare(b, y)
+    angle = (a - b) @ objective.frequencies(5)
     expected = (0.5 * 2 * (1 - angle.cos())).sqrt().mean()
     torch.testing.assert_close(objective.loss(a, y, b, y, 5), expected, rtol=2e-2, atol=0)
 
@@ -111,7 +112,7 @@ def test_distribution_equals_a_loop() -> None:
     objective.prepare(x, y)
     net = Network.draw((6, 128, 128), generator=torch_stream(0, "distribution", 4), dtype=torch.float64)
     center, scale = objective.real.center(), objective.real.scale()
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64)
     for label in range(3):
         a = net.outputs((syn_x[syn_y == label] - center) / scale).relu().mean(0)
         b = net.outputs((x[y == label] - center) / scale).relu().mean(0)

@@ -126,6 +126,10 @@ def parse(spec: Spec) -> dict[str, float]:
     spec
         A name (``"gradient"``), names joined by ``+``, each weighing 1, or a mapping from name to positive weight.
 
+    Returns
+    -------
+    Weight of each term, in the order given.
+
     Raises
     ------
     InputError
