@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from scdd.errors import ScddWarning
 
@@ -56,6 +58,17 @@ def var_frame(adata: AnnData) -> pd.DataFrame:
 def layer_names(adata: AnnData) -> Iterator[str]:
     """Yield the names of the layers; anndata 0.13 keeps X among them under the name None."""
     return (name for name in adata.layers.keys() if name is not None)
+
+
+def backed_parts(adata: AnnData) -> tuple[Any, NDArray[np.int64], NDArray[np.int64]]:
+    """Return the matrix on disk behind a backed AnnData or a view of one, and the rows and columns it shows.
+
+    anndata has no public way to the parent of a view, and refuses a view of a view of a backed object.
+    """
+    if not adata.is_view:
+        return adata.X, np.arange(adata.n_obs), np.arange(adata.n_vars)
+    parent = adata._adata_ref
+    return parent.X, np.arange(parent.n_obs)[adata._oidx], np.arange(parent.n_vars)[adata._vidx]
 
 
 def _frame(table: Any) -> pd.DataFrame:

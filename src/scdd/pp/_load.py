@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from scdd._compat import is_backed_sparse, is_dask, is_in_memory_sparse, layer_names
+from scdd._compat import backed_parts, is_backed_sparse, is_dask, is_in_memory_sparse, layer_names
 from scdd.data._backed import RowReader
 from scdd.data._matrix import canonical_csr, row_sums
 from scdd.errors import InputError, InputTypeError
@@ -82,19 +82,18 @@ def load_counts(adata: AnnData, layer: str | None) -> tuple[Loaded, list[str]]:
 
 
 class ViewRows:
-    """The rows of a view of a backed AnnData: read through the view, so that its cells and genes are resolved."""
+    """Rows of a view of a matrix on disk: the cells and genes of the view are looked up in the parent."""
 
-    sparse_rows = True
-
-    def __init__(self, adata: AnnData) -> None:
-        self._adata = adata
-        self.shape = adata.shape
-        probe = adata[:0].X
-        self.dtype = probe.dtype
-        self.sparse_rows = is_in_memory_sparse(probe)
+    def __init__(self, parent: Any, cells: NDArray[np.int64], genes: NDArray[np.int64]) -> None:
+        self._reader = RowReader(parent)
+        self._cells = cells
+        self._genes = genes
+        self.shape = (len(cells), len(genes))
+        self.sparse_rows = is_backed_sparse(parent)
 
     def __getitem__(self, index: slice | NDArray[np.int64]) -> Any:
-        return self._adata[index].X
+        unique, inverse = np.unique(self._cells[index], return_inverse=True)
+        return self._reader.raw(unique)[inverse][:, self._genes]
 
 
 def _matrix(adata: AnnData, layer: str | None) -> Any:
@@ -109,8 +108,9 @@ def _matrix(adata: AnnData, layer: str | None) -> Any:
         if not adata.file.is_open:
             msg = f"The file of this backed AnnData is closed ({adata.filename}). Open it again: anndata.read_h5ad(path, backed='r')."
             raise InputError(msg)
-        if adata.is_view:
-            return ViewRows(adata)
+        parent, cells, genes = backed_parts(adata)
+        if adata.is_view and not (is_backed_sparse(parent) and parent.format == "csc"):
+            return ViewRows(parent, cells, genes)
     x = adata.X
     if x is None:
         names = list(layer_names(adata))
