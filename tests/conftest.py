@@ -27,6 +27,11 @@ ARRAY_TYPES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # anndata 0.13 and scanpy 1.12 ask pandas 3.1 for options that pandas 4 will drop
+    config.addinivalue_line("filterwarnings", r"ignore:The '[\w.]+' option is deprecated")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs a GPU where there is none; torch is imported only if such a test was asked for."""
     gpu_items = [item for item in items if "gpu" in item.keywords]

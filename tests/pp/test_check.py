@@ -425,7 +425,7 @@ def test_i37_read_only(toy: ad.AnnData, tmp_path: Any) -> None:
 
 def test_i36_views(toy: ad.AnnData) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", ad.ImplicitModificationWarning)
         view = toy[np.arange(1, 239)][:, 10:60][5:]
         before = digest(toy)
         source = check(view, batch_key="donor").source
