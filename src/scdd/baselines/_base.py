@@ -79,6 +79,8 @@ class Baseline:
     space
         None: rows are real cells. ``"count"``: summed counts at the median library, rounded. ``"log"``: means of
         log1p CP10k, turned back.
+    uses_embedding
+        Whether the embedding matters; where not, any array with a row per cell will do.
 
     Examples
     --------
@@ -94,6 +96,7 @@ class Baseline:
     name: str
     choose: Callable[[NDArray[np.float32], NDArray[np.integer], NDArray[np.integer], int], Choice]
     space: Space | None
+    uses_embedding: bool = True
 
     def fit(
         self,

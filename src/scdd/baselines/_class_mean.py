@@ -19,5 +19,5 @@ def choose_class_mean(
     return choose_per_class(embedding, labels, sizes, within, real=False)
 
 
-BASELINES.register("class_mean")(Baseline("class_mean", choose_class_mean, space="count"))
-BASELINES.register("class_mean_log")(Baseline("class_mean_log", choose_class_mean, space="log"))
+BASELINES.register("class_mean")(Baseline("class_mean", choose_class_mean, space="count", uses_embedding=False))
+BASELINES.register("class_mean_log")(Baseline("class_mean_log", choose_class_mean, space="log", uses_embedding=False))

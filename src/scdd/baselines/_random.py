@@ -20,4 +20,4 @@ def choose_random(
     return choose_per_class(embedding, labels, sizes, within, real=True)
 
 
-BASELINES.register("random")(Baseline("random", choose_random, space=None))
+BASELINES.register("random")(Baseline("random", choose_random, space=None, uses_embedding=False))
