@@ -160,6 +160,26 @@ def test_vectors_are_checked() -> None:
     np.testing.assert_array_equal(MemorySource(np.zeros((1, 2)), [0], ["a"]).library, [1.0])
 
 
+def test_repeated_genes_give_the_same(toy: ad.AnnData) -> None:
+    source, genes = check(toy).source, np.array([7, 3, 90])
+    for other in (np.array([1, 2]), None):
+        for _ in range(40):
+            np.testing.assert_array_equal(source.rows(np.arange(5), genes).toarray(), toy.X[:5, genes].toarray())
+        expected = toy.X[:5] if other is None else toy.X[:5, other]
+        np.testing.assert_array_equal(source.rows(np.arange(5), other).toarray(), expected.toarray())
+    genes[0] = 8  # the caller's array is not relied upon
+    np.testing.assert_array_equal(source.rows(np.arange(5), genes).toarray(), toy.X[:5, genes].toarray())
+
+
+def test_backed_values_are_recovered_row_by_row(toy: ad.AnnData, tmp_path: Path) -> None:
+    toy.X = toy.X * np.float32(0.5)
+    toy.X.data = toy.X.data + np.float32(1e-4)
+    toy.X.data = np.rint(toy.X.data) + np.float32(1e-4)
+    with h5ad_backed(toy, tmp_path) as opened, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ScddWarning)
+        assert_same(check(toy).source, check(opened).source)
+
+
 def test_open_is_protocol(toy: ad.AnnData) -> None:
     source = check(toy).source
     for engine in (source, SubsetSource(source, np.arange(3)), BackedSource(toy.X, source.labels, source.class_names)):

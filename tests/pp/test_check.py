@@ -341,9 +341,23 @@ def test_i24_nearly_integers_are_rounded(toy: ad.AnnData) -> None:
     assert digest(bad) == before
 
 
-def test_i25_allow_normalized(toy: ad.AnnData) -> None:
-    with pytest.warns(ScddWarning, match="allow_normalized"):
-        check(with_x(toy, lognorm(toy.X)), allow_normalized=True)
+@pytest.mark.parametrize("logged", [True, False])
+def test_i25_allow_normalized_recovers_the_counts(toy: ad.AnnData, logged: bool) -> None:
+    # cells whose smallest count is 1, as nearly all UMI cells
+    usual = np.array([row.data.min() == 1 for row in toy.X])
+    assert usual.mean() > 0.9
+    values = lognorm(toy.X)
+    if not logged:
+        values.data = np.expm1(values.data)
+    bad = with_x(toy, values)
+    before = digest(bad)
+    with pytest.warns(ScddWarning, match="counts are recovered"):
+        checked = check(bad, allow_normalized=True)
+    got = checked.source.rows(np.arange(240))
+    np.testing.assert_array_equal(got[usual].toarray(), toy.X[usual].toarray())
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(checked.source.library, np.asarray(got.sum(axis=1)).ravel())
+    assert digest(bad) == before
 
 
 # --- formats and types

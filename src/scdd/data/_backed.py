@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from scdd.data._matrix import canonical_csr, dense_step, row_sums, select_genes
 from scdd.data._vectors import CellVectors
 from scdd.errors import InputError
 
+Transform = Callable[[sp.csr_matrix], sp.csr_matrix]
+
 
 class RowReader:
     """Rows of a matrix on disk (or lazy), read in sorted pieces of bounded size.
@@ -23,18 +25,18 @@ class RowReader:
     x
         Sparse data set of anndata (CSR), h5py or zarr data set, Dask array, or anything with ``shape`` and rows by
         slice and by ascending integer array. ``sparse_rows`` may tell that its rows are sparse.
-    rounded
-        Round what is read to integers.
+    transform
+        Applied to each piece of canonical counts; must treat each row by itself.
     """
 
-    def __init__(self, x: Any, *, rounded: bool = False) -> None:
+    def __init__(self, x: Any, *, transform: Transform | None = None) -> None:
         self._x = x
-        self._rounded = rounded
+        self._transform = transform
         self.shape = (int(x.shape[0]), int(x.shape[1]))
 
-    def rounding(self) -> RowReader:
-        """Return a reader that rounds what it reads to integers."""
-        return RowReader(self._x, rounded=True)
+    def with_transform(self, transform: Transform) -> RowReader:
+        """Return a reader of the same matrix that changes what it reads."""
+        return RowReader(self._x, transform=transform)
 
     def step(self, size: int) -> int:
         """Return how many rows may be read together: dense rows are wide."""
@@ -58,9 +60,7 @@ class RowReader:
 
     def _piece(self, index: NDArray[np.int64]) -> sp.csr_matrix:
         block = canonical_csr(self.raw(index))
-        if self._rounded:
-            block = canonical_csr(sp.csr_matrix((np.rint(block.data), block.indices, block.indptr), shape=block.shape))
-        return block
+        return block if self._transform is None else self._transform(block)
 
     def rows(self, index: NDArray[np.int64]) -> sp.csr_matrix:
         """Read rows in any order, with repeats: canonical CSR float32 (len(index), n_vars)."""

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd._compat import warn
 from scdd.data import BackedSource, MemorySource, Source
 from scdd.data._backed import RowReader
 from scdd.errors import InputError, InputTypeError, LabelError
-from scdd.pp._counts import judge, library_warnings
+from scdd.pp._counts import Verdict, judge, library_warnings
 from scdd.pp._genes import check_genes
 from scdd.pp._labels import Column, Unlabeled, check_groups, check_labels, read_column, resolve_labels_key
-from scdd.pp._load import load_counts
+from scdd.pp._load import Loaded, load_counts
 from scdd.pp._text import first
 
 if TYPE_CHECKING:
@@ -101,7 +100,8 @@ def check(
         Cells whose label is missing, empty or a word such as "Unknown": ``"error"``, ``"drop"`` them, or keep them as a
         ``"class"``.
     allow_normalized
-        Let normalised values in, with a warning.
+        Let normalised values in, with a warning: counts are recovered by taking the smallest value of a cell as one count
+        (exact for nearly every UMI cell). Scaled (z-scored) values cannot be used.
 
     Returns
     -------
@@ -172,7 +172,7 @@ def check(
 
     batches = None if batches is None else _restrict(batches, kept)
     donors = None if donors is None else _restrict(donors, kept)
-    source = _source(loaded.counts, loaded.library, kept, labels, batches, donors, rounded=verdict.kind == "nearly")
+    source = _source(loaded, kept, labels, batches, donors, verdict)
     for message in warnings:
         warn(message)
     return CheckedInput(
@@ -222,42 +222,40 @@ def _restrict(column: Column, kept: NDArray[np.int64]) -> Column:
 
 
 def _source(
-    counts: sp.csr_matrix | RowReader,
-    library: NDArray[np.float64],
+    loaded: Loaded,
     kept: NDArray[np.int64],
     labels: Column,
     batches: Column | None,
     donors: Column | None,
-    *,
-    rounded: bool,
+    verdict: Verdict,
 ) -> Source:
-    everything = len(kept) == len(library)
+    counts, transform = loaded.counts, verdict.transform
+    # what is changed has other sums
+    library = loaded.library[kept] if transform is None else None
     batch_codes = None if batches is None else batches.codes
     batch_names = ("all",) if batches is None else batches.names
     donor_codes = None if donors is None else donors.codes
     if isinstance(counts, RowReader):
         return BackedSource(
-            counts.rounding() if rounded else counts,
+            counts if transform is None else counts.with_transform(transform),
             labels.codes[kept],
             labels.names,
             batches=batch_codes,
             batch_names=batch_names,
             donors=donor_codes,
-            library=library[kept],
+            library=library,
             kept=kept,
         )
-    if not everything:
+    if len(kept) < counts.shape[0]:
         counts = counts[kept]
-    if rounded:
-        counts = sp.csr_matrix((np.rint(counts.data), counts.indices, counts.indptr), shape=counts.shape, copy=True)
     return MemorySource(
-        counts,
+        counts if transform is None else transform(counts),
         labels.codes[kept],
         labels.names,
         batches=batch_codes,
         batch_names=batch_names,
         donors=donor_codes,
-        library=None if rounded else library[kept],
+        library=library,
     )
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd._compat import is_in_memory_sparse, layer_names
 from scdd.data._matrix import dense_step
 from scdd.errors import CountsError, InputTypeError
+from scdd.pp._recover import round_counts, undo_log_normalization, undo_normalization
 from scdd.pp._text import first, short
 
 if TYPE_CHECKING:
@@ -75,9 +77,9 @@ class CountScan:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to do with values that are let in: ``kind`` is "counts", "nearly" (round them), "estimates" or "normalized"."""
+    """Values that are let in: how they become counts (None: as they are), and what to warn of."""
 
-    kind: str
+    transform: Callable[[sp.csr_matrix], sp.csr_matrix] | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -102,7 +104,7 @@ def judge(
     layer
         Where the values come from.
     allow_normalized
-        Let normalised values in, with a warning.
+        Let normalised values in: recover counts from them, with a warning.
 
     Raises
     ------
@@ -124,7 +126,9 @@ def judge(
     if scan.n_fractional and scan.distance > _NEARLY:
         filled = library[library > 0]
         spread = float(filled.std() / filled.mean()) if len(filled) else 0.0
+        undo = undo_normalization
         if scan.largest < _LOG_MAX and share > 0.5:
+            undo = undo_log_normalization
             what = (
                 f"looks log-normalised ({share:.0%} of its values are not integers, the largest is {scan.largest:.3g})"
             )
@@ -135,11 +139,12 @@ def judge(
                 f"{share:.1%} of the values of {where} are not integers (largest {scan.largest:.6g}): "
                 "they are taken as estimated counts."
             )
-            return Verdict("estimates", (f"{text} {_hint(adata, layer, found_only=True)}".strip(),))
+            return Verdict(None, (f"{text} {_hint(adata, layer, found_only=True)}".strip(),))
         if not allow_normalized:
             msg = f"{where} {what}; raw counts are needed. {_hint(adata, layer)} To use it all the same: allow_normalized=True."
             raise CountsError(msg)
-        return Verdict("normalized", (f"{where} {what} and is used all the same, since allow_normalized=True.",))
+        text = f"{where} {what}; counts are recovered from it, taking the smallest value of each cell as one count."
+        return Verdict(undo, (text,))
     if not library.any():
         msg = f"All values of {where} are zero. {_hint(adata, layer)}"
         raise CountsError(msg)
@@ -148,8 +153,8 @@ def judge(
         warnings.append(f"The largest count of {where} is {scan.largest:.4g}: above 16,777,216 float32 is not exact.")
     if scan.n_fractional:
         warnings.append(f"{scan.n_fractional} values of {where} are within {_NEARLY} of an integer and are rounded.")
-        return Verdict("nearly", tuple(warnings))
-    return Verdict("counts", tuple(warnings))
+        return Verdict(round_counts, tuple(warnings))
+    return Verdict(None, tuple(warnings))
 
 
 def library_warnings(library: NDArray[np.float64], names: pd.Index) -> list[str]:
