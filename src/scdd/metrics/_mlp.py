@@ -56,7 +56,7 @@ def fit_mlp(
     x = torch.from_numpy(np.ascontiguousarray(train_x, dtype=np.float32))
     y = torch.from_numpy(codes.astype(np.int64))
     network = _network(x.shape[1], width, len(classes), generator)
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
     with _one_thread():
         for _ in range(steps):
             if len(x) > batch_size:
