@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from scdd._registry import Registry
 from scdd.module import SCDDModule
 
 
@@ -25,7 +27,8 @@ class Codes:
     guidance
         How far a decoded latent is moved along the way from the mean of all classes to the mean of its class.
     generator
-        ``"scdg"``: one call of the generator; ``"none"``: the codes are latents.
+        Name in :data:`GENERATORS`. ``"scdg"``: one call of the generator; ``"gaussian"``: codes are whitened
+        coordinates in a shrunken Gaussian per class; ``"none"``: codes are latents.
     """
 
     z: Tensor
@@ -41,14 +44,31 @@ class Codes:
 
     def denoise(self, module: SCDDModule) -> Tensor:
         """Return the latents (n, n_latent) on the data manifold: exactly one generator call for all codes."""
-        if self.generator == "none":
-            return self.z
-        t = torch.full_like(self.z[:, 0], self.level)
-        return module.scdg(self.z, t, self.labels, self.batches)
+        return GENERATORS.get(self.generator)(module, self)
 
     def latents(self, module: SCDDModule) -> Tensor:
         """Return the latents that are decoded: denoised, then moved by the guidance."""
         return self.denoise(module) + self.guidance * module.shift(self.labels).to(self.z.dtype)
+
+
+Generator = Callable[[SCDDModule, Codes], Tensor]
+GENERATORS: Registry[Generator] = Registry("generator")
+
+
+@GENERATORS.register("scdg")
+def _scdg(module: SCDDModule, codes: Codes) -> Tensor:
+    t = torch.full_like(codes.z[:, 0], codes.level)
+    return module.scdg(codes.z, t, codes.labels, codes.batches)
+
+
+@GENERATORS.register("gaussian")
+def _gaussian(module: SCDDModule, codes: Codes) -> Tensor:
+    return module.gaussian(codes.z, codes.labels)
+
+
+@GENERATORS.register("none")
+def _none(module: SCDDModule, codes: Codes) -> Tensor:
+    return codes.z
 
 
 def invert(module: SCDDModule, codes: Codes, targets: Tensor, *, n_steps: int = 200, lr: float = 0.05) -> Codes:
@@ -69,8 +89,6 @@ def invert(module: SCDDModule, codes: Codes, targets: Tensor, *, n_steps: int = 
     -------
     The moved codes.
     """
-    if codes.generator == "none":
-        return codes.moved(targets.clone())
     z = codes.z.clone().requires_grad_()
     optimizer = torch.optim.Adam([z], lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)

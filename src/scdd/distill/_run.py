@@ -106,7 +106,7 @@ def distill(
     hvg = np.zeros(source.n_vars, dtype=bool)
     hvg[module.hvg.cpu().numpy()] = True
     start = _start(module, source, latents, everyone, sizes, config, seed)
-    record: dict[str, Any] = {"objective": "none", "n_steps": 0, "inner": [], "losses": []}
+    record: dict[str, Any] = {"objective": "none", "n_steps": 0, "inner": {}, "losses": []}
     codes, status = start.codes, "complete"
     frozen = [p for p in module.parameters() if p.requires_grad]
     for p in frozen:
@@ -143,13 +143,13 @@ def _decide(
     config: DistillConfig,
     seed: int,
     deadline: float | None,
-) -> tuple[int, list[dict[str, Any]]]:
+) -> tuple[int, dict[str, list[Any]]]:
     """Return after how many steps the refinement is best on held-out donors (0: not at all), and all scores."""
     if not config.referee:
-        return config.refine.n_steps, []
+        return config.refine.n_steps, {}
     split = inner_split(source, seed=seed)
     if split is None:
-        return 0, []
+        return 0, {}
     inner = SubsetSource(source, split.train)
     start = _start(module, source, latents, split.train, sizes, config, seed)
     referee = Referee(source, split, hvg, seed=seed)
@@ -163,7 +163,8 @@ def _decide(
             break
     best = max(scores, key=lambda s: s["score"])
     chosen = best["n_steps"] if best["score"] >= scores[0]["score"] + config.margin else 0
-    return int(chosen), scores
+    # columns, not records: h5ad and zarr hold no list of dicts
+    return int(chosen), {name: [s[name] for s in scores] for name in scores[0]}
 
 
 def _start(

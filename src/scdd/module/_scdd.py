@@ -36,6 +36,21 @@ class ModuleShape:
     scdg: SCDGConfig = field(default_factory=SCDGConfig)
 
 
+_PRIOR_CELLS = 20  # the pooled covariance weighs as much as this many cells of a class
+
+
+def _shrunken_factors(residual: Tensor, labels: Tensor, n_classes: int) -> Tensor:
+    """Return the Cholesky factors (n_classes, d, d) of the class covariances, each shrunken to the pooled one."""
+    d = residual.shape[1]
+    pooled = residual.T @ residual / len(residual) + 1e-4 * torch.eye(d, device=residual.device)
+    factors = []
+    for label in range(n_classes):
+        own = residual[labels == label]
+        covariance = (own.T @ own + _PRIOR_CELLS * pooled) / (len(own) + _PRIOR_CELLS)
+        factors.append(torch.linalg.cholesky(covariance))
+    return torch.stack(factors)
+
+
 class SCDDModule(nn.Module):
     """Latent head, generator and decoder to the rates of all genes.
 
@@ -58,7 +73,8 @@ class SCDDModule(nn.Module):
     class_means: Tensor
     grand_mean: Tensor
     within_sd: Tensor
-    class_sizes: Tensor
+    class_factors: Tensor
+    sizes: Tensor
 
     def __init__(self, shape: ModuleShape, hvg: Tensor) -> None:
         super().__init__()
@@ -72,7 +88,8 @@ class SCDDModule(nn.Module):
         self.register_buffer("class_means", torch.zeros(shape.n_classes, n_latent))
         self.register_buffer("grand_mean", torch.zeros(n_latent))
         self.register_buffer("within_sd", torch.ones(n_latent))
-        self.register_buffer("class_sizes", torch.zeros(shape.n_classes, dtype=torch.int64))
+        self.register_buffer("class_factors", torch.eye(n_latent).repeat(shape.n_classes, 1, 1))
+        self.register_buffer("sizes", torch.zeros(shape.n_classes, shape.n_batches, dtype=torch.int64))
         self.autoencoder = Autoencoder(shape.n_features, shape.n_hvg, shape.n_classes, config=shape.autoencoder)
         self.rest_decoder = RestDecoder(n_latent, shape.n_vars - shape.n_hvg)
         self.library = LibraryModel(shape.n_classes, shape.n_batches)
@@ -96,15 +113,20 @@ class SCDDModule(nn.Module):
         out[:, self.hvg] = self.autoencoder.log_proportions(z).exp() * (1 - rest.sum(1, keepdim=True))
         return out
 
+    def gaussian(self, codes: Tensor, labels: Tensor) -> Tensor:
+        """Map whitened codes (n, n_latent) to the shrunken Gaussian of their class: the control of the generator."""
+        factors = self.class_factors[labels].to(codes.dtype)
+        return self.class_means[labels].to(codes.dtype) + (factors @ codes[:, :, None])[:, :, 0]
+
     def shift(self, labels: Tensor) -> Tensor:
         """Return the way (n, n_latent) from the mean of all classes to the mean of each label's class."""
         return self.class_means[labels] - self.grand_mean
 
     @torch.no_grad()
-    def set_latent_statistics(self, z: Tensor, labels: Tensor) -> None:
+    def set_latent_statistics(self, z: Tensor, labels: Tensor, batches: Tensor) -> None:
         """Store what the latents (n, n_latent) of the training cells are like.
 
-        The mean and size of every class, the grand mean (in which every class counts the same), and the standard
+        The size of every class and batch, the mean of every class, the grand mean (in which every class counts the same), and the standard
         deviation within classes.
         """
         n_classes = self.shape.n_classes
@@ -112,5 +134,8 @@ class SCDDModule(nn.Module):
         sums = torch.zeros(n_classes, z.shape[1], device=z.device).index_add_(0, labels, z)
         self.class_means.copy_(sums / sizes.clamp_min(1)[:, None])
         self.grand_mean.copy_(self.class_means.mean(0))
-        self.within_sd.copy_((z - self.class_means[labels]).square().mean(0).sqrt().clamp_min(1e-3))
-        self.class_sizes.copy_(sizes)
+        residual = z - self.class_means[labels]
+        self.within_sd.copy_(residual.square().mean(0).sqrt().clamp_min(1e-3))
+        self.class_factors.copy_(_shrunken_factors(residual, labels, n_classes))
+        pairs = labels * self.shape.n_batches + batches
+        self.sizes.copy_(torch.bincount(pairs, minlength=self.sizes.numel()).reshape(self.sizes.shape))

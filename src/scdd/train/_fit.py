@@ -74,7 +74,10 @@ class StagePlan(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule over the whole budget."""
-        optimizer = torch.optim.AdamW(self.module.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay)
+        # fused: one kernel for all parameters, which are many and small
+        optimizer = torch.optim.AdamW(
+            self.module.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay, fused=True
+        )
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.lr, total_steps=self.config.n_steps + 1)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

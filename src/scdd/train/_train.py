@@ -100,9 +100,8 @@ def train_module(
     latents = encode(module, source, features)
     module.autoencoder.standardise(torch.from_numpy(latents).to(module.device))
     latents = encode(module, source, features)
-    module.set_latent_statistics(
-        torch.from_numpy(latents).to(module.device), torch.from_numpy(source.labels.astype(np.int64)).to(module.device)
-    )
+    codes = (torch.from_numpy(v.astype(np.int64)).to(module.device) for v in (source.labels, source.batches))
+    module.set_latent_statistics(torch.from_numpy(latents).to(module.device), *codes)
     module.library.fit(source.library, source.labels, source.batches)
     fit_rest(module, source, latents, seed=seed)
     if with_generator and stages["autoencoder"].status in ("complete", "early_stopped"):

@@ -1,0 +1,149 @@
+"""Write folders that are either whole or not there: temporary folder, fsync, rename, a manifest of hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from scdd.errors import CorruptModelError, InputError
+
+FORMAT_VERSION = 1
+_WEIGHTS, _CONFIG, _MANIFEST = "model.safetensors", "config.json", "manifest.json"
+
+
+def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
+    """Return the folder to write, or raise before any work is done that it cannot be written.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If it exists and is not to be overwritten, or is not a folder of ours, or its parent is missing.
+    """
+    target = Path(path).expanduser()
+    if target.exists():
+        if not overwrite:
+            msg = f"{target} exists. Choose another path, or pass overwrite=True."
+            raise InputError(msg)
+        if not (target / _MANIFEST).is_file():
+            msg = f"{target} exists and is not a saved scdd model; it is not overwritten."
+            raise InputError(msg)
+    if not target.parent.is_dir():
+        msg = f"The folder {target.parent} does not exist. Create it first."
+        raise InputError(msg)
+    return target
+
+
+def write_model(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, NDArray[Any]],
+    config: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write arrays and a JSON-safe configuration as a folder, atomically: an old folder stays until the new is whole.
+
+    Parameters
+    ----------
+    path
+        Folder to write.
+    tensors
+        Arrays by name.
+    config
+        JSON-safe configuration.
+    overwrite
+        Replace an older model at this path.
+
+    Returns
+    -------
+    The folder.
+    """
+    target = check_target(path, overwrite=overwrite)
+    files = {
+        _WEIGHTS: save_tensors({name: np.ascontiguousarray(array) for name, array in tensors.items()}),
+        _CONFIG: json.dumps(dict(config), indent=1, ensure_ascii=False).encode(),
+    }
+    manifest = {
+        "format": "scdd model",
+        "format_version": FORMAT_VERSION,
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+    files[_MANIFEST] = json.dumps(manifest, indent=1).encode()
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}-", dir=target.parent))
+    try:
+        for name, data in files.items():
+            with open(temporary / name, "wb") as handle:
+                handle.write(data)
+                handle.flush()
+                os.fsync(handle.fileno())
+        if target.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}-old-", dir=target.parent))
+            os.replace(target, old / "model")
+            os.replace(temporary, target)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return target
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Read what :func:`write_model` wrote, checking every byte against the manifest; nothing is executed.
+
+    Raises
+    ------
+    scdd.errors.CorruptModelError
+        If a file is missing, damaged, or of a newer format.
+    """
+    folder = Path(path).expanduser()
+    manifest = _json(_read(folder, _MANIFEST), folder / _MANIFEST)
+    if manifest.get("format") != "scdd model":
+        msg = f"{folder} is not a saved scdd model."
+        raise CorruptModelError(msg)
+    if int(manifest.get("format_version", 0)) > FORMAT_VERSION:
+        msg = f"{folder} has format version {manifest['format_version']}; this scdd reads up to {FORMAT_VERSION}. Upgrade scdd."
+        raise CorruptModelError(msg)
+    data = {name: _read(folder, name) for name in (_WEIGHTS, _CONFIG)}
+    for name, content in data.items():
+        if hashlib.sha256(content).hexdigest() != manifest.get("sha256", {}).get(name):
+            msg = f"{folder / name} is damaged: its hash is not the one in {_MANIFEST}. Take a fresh copy of the folder."
+            raise CorruptModelError(msg)
+    try:
+        tensors = load_tensors(data[_WEIGHTS])
+    except SafetensorError as error:
+        msg = f"{folder / _WEIGHTS} cannot be read: {error}."
+        raise CorruptModelError(msg) from error
+    return tensors, _json(data[_CONFIG], folder / _CONFIG)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        msg = f"{folder} is not a complete scdd model: {name} cannot be read ({error.strerror})."
+        raise CorruptModelError(msg) from error
+
+
+def _json(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except ValueError as error:
+        msg = f"{path} is not valid JSON: {error}."
+        raise CorruptModelError(msg) from error
+    if not isinstance(value, dict):
+        msg = f"{path} does not hold a JSON object."
+        raise CorruptModelError(msg)
+    return value

@@ -1,0 +1,51 @@
+"""New cells for a trained model: their genes in its order, their counts through the door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from scdd.data import MemorySource
+from scdd.errors import GeneError
+from scdd.pp._load import load_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anndata import AnnData
+
+    from scdd.data import Source
+
+
+def align_genes(adata: AnnData, genes: Sequence[str]) -> AnnData:
+    """Return the cells with the genes of the model, in its order; further genes are left out.
+
+    Raises
+    ------
+    scdd.errors.GeneError
+        If a gene is missing or a name is used twice.
+    """
+    names = pd.Index([str(g) for g in adata.var_names])
+    if list(names) == list(genes):
+        return adata
+    if not names.is_unique:
+        msg = f"{int(names.duplicated().sum())} gene names are used more than once. Run adata.var_names_make_unique()."
+        raise GeneError(msg)
+    position = names.get_indexer(pd.Index(list(genes)))
+    missing = np.flatnonzero(position < 0)
+    if len(missing):
+        first = ", ".join(genes[i] for i in missing[:5])
+        msg = f"{len(missing)} of the model's {len(genes)} genes are missing: {first}. Use cells with the same genes."
+        raise GeneError(msg)
+    return adata[:, position]
+
+
+def unlabelled_source(adata: AnnData, layer: str | None) -> Source:
+    """Return the counts of cells without labels as a Source of one class."""
+    loaded, _ = load_counts(adata, layer)
+    labels = np.zeros(adata.n_obs, dtype=np.int32)
+    counts = loaded.counts
+    rows = counts if hasattr(counts, "indptr") else counts.raw(np.arange(adata.n_obs))
+    return MemorySource(rows, labels, ("cell",), library=np.maximum(loaded.library, 1.0))

@@ -1,0 +1,123 @@
+"""Save and load a model: tensors as safetensors, everything else as JSON."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scvi.model.base import BaseModelClass
+
+from scdd._rng import stream
+from scdd._version import versions
+from scdd.encoders import Encoder
+from scdd.encoders import get as get_encoder
+from scdd.errors import CorruptModelError
+from scdd.io import read_model, write_model
+from scdd.model._cells import align_genes
+from scdd.model._metadata import Metadata
+from scdd.model._relabel import relabelled_check
+from scdd.module import AutoencoderConfig, ModuleShape, SCDDModule, SCDGConfig
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scdd.model._scdd import SCDD
+
+_MODULE, _ENCODER = "module.", "encoder."
+
+
+def new_module(shape: ModuleShape, hvg: NDArray[np.int64], seed: int) -> SCDDModule:
+    """Return an untrained module whose weights depend on the seed alone; the global random state is put back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(stream(seed, "weights").integers(2**63 - 1)))
+        return SCDDModule(shape, torch.from_numpy(np.asarray(hvg))).eval()
+
+
+def registry(model_name: str, setup_args: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of scvi-tools' registry that a model without a registered AnnData needs."""
+    return {
+        "scvi_version": versions().get("scvi-tools", ""),
+        "model_name": model_name,
+        "setup_args": setup_args,
+        "setup_method_name": "setup_anndata",
+        "field_registries": {},
+    }
+
+
+def save(model: SCDD, path: Path, *, overwrite: bool) -> None:
+    """Write a trained model."""
+    tensors = {_MODULE + name: t.detach().cpu().numpy() for name, t in model.module.state_dict().items()}
+    tensors |= {_ENCODER + name: array for name, array in model._encoder.arrays().items()}
+    config = {
+        "class": "SCDD",
+        "shape": asdict(model.module.shape),
+        "metadata": model._meta.to_json(),
+        "setup_args": model.registry["setup_args"],
+        "encoder": model._encoder.spec,
+        "engine": model._engine,
+        "seed": model._seed,
+        "status": model._status,
+        "seconds": model._seconds,
+        "quality": model._quality,
+        "versions": versions(),
+    }
+    write_model(path, tensors, config, overwrite=overwrite)
+
+
+def load(cls: type[SCDD], path: Path, adata: AnnData | None, *, encoder: Any) -> SCDD:
+    """Read a model; with cells it can distil, without it can generate."""
+    tensors, config = read_model(path)
+    try:
+        model = _restore(cls, tensors, config, encoder)
+    except (KeyError, TypeError, RuntimeError) as error:
+        msg = f"{path} does not hold a model that this version of scdd can read: {error}."
+        raise CorruptModelError(msg) from error
+    if adata is not None:
+        attach_cells(model, adata)
+    return model
+
+
+def _restore(cls: type[SCDD], tensors: dict[str, NDArray[Any]], config: dict[str, Any], encoder: Any) -> SCDD:
+    model = cls.__new__(cls)
+    BaseModelClass.__init__(model, registry=registry(cls.__name__, config["setup_args"]))
+    shape = dict(config["shape"])
+    shape["autoencoder"] = AutoencoderConfig(**shape["autoencoder"])
+    shape["scdg"] = SCDGConfig(**shape["scdg"])
+    state = {name.removeprefix(_MODULE): t for name, t in tensors.items() if name.startswith(_MODULE)}
+    model.module = new_module(ModuleShape(**shape), state["hvg"], int(config["seed"]))
+    model.module.load_state_dict({name: torch.from_numpy(t.copy()) for name, t in state.items()})
+    model._encoder = encoder if isinstance(encoder, Encoder) else get_encoder(encoder or config["encoder"])
+    arrays = {name.removeprefix(_ENCODER): t for name, t in tensors.items() if name.startswith(_ENCODER)}
+    if arrays:
+        model._encoder.restore(arrays)
+    model._meta = Metadata.from_json(config["metadata"])
+    model._engine, model._seed = config["engine"], int(config["seed"])
+    model._status, model._seconds, model._quality = config["status"], config["seconds"], config["quality"]
+    model._checked, model._latents, model._features = None, None, None
+    model._obsm, model._cells_adata = {}, None
+    model.is_trained_ = True
+    model._set_summary()
+    return model
+
+
+def attach_cells(model: SCDD, adata: AnnData) -> None:
+    """Give a model cells to distil: the same genes, and only classes and batches that it knows."""
+    meta = model._meta
+    aligned = align_genes(adata, meta.genes)
+    model._checked = relabelled_check(aligned, meta)
+    model._obsm, model._cells_adata = aligned.obsm, aligned
+    model._features = model._encoder.features(model._cells(model.module.hvg.cpu().numpy()))
+    model._latents = None
+
+
+def with_cells(model: SCDD, adata: AnnData) -> SCDD:
+    """Return the model with these cells; the given one keeps its own."""
+    model._check_trained()
+    twin = copy.copy(model)
+    attach_cells(twin, adata)
+    return twin

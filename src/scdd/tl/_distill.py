@@ -1,0 +1,226 @@
+"""``scdd.tl.distill``: the whole way from an AnnData to a distilled AnnData."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from scdd._rng import Seed, canonical_seed
+from scdd.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scdd.encoders import Encoder
+    from scdd.model import SCDD
+
+
+def distill(
+    adata: AnnData,
+    n_per_class: int | Mapping[Any, int] | None = 10,
+    *,
+    labels_key: str | None = None,
+    batch_key: str | None = None,
+    layer: str | None = None,
+    encoder: str | Encoder | Any = "auto",
+    objective: str | Mapping[str, float] = "auto",
+    donor_key: str | None = None,
+    preset: str = "default",
+    generator: Literal["scdg", "gaussian", "none"] | None = None,
+    fraction: float | None = None,
+    small_class: Literal["keep", "cap", "error"] = "keep",
+    unlabeled: Literal["error", "drop", "class"] = "error",
+    model: SCDD | None = None,
+    seed: Seed = 0,
+    device: str = "auto",
+    max_seconds: float | None = None,
+    progress: bool = True,
+) -> AnnData:
+    """Distil labelled cells into a few synthetic cells per class that train models like the real ones.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes with raw counts, of any format; it is not changed.
+    n_per_class
+        Number of synthetic cells of each class, or a mapping from class to number.
+    labels_key
+        Column of ``obs`` with the classes. Default: the one registered by ``SCDD.setup_anndata``, else
+        ``"cell_type"``.
+    batch_key
+        Column of ``obs`` that conditions the generator.
+    layer
+        Layer with the counts. Default: X.
+    encoder
+        Foundation encoder, see :func:`scdd.encoders.get`. ``"auto"`` trains on the data.
+    objective
+        Matching objective that refines the codes, see :mod:`scdd.objectives`; several may be joined by ``+``.
+        ``"auto"``: that of the preset; ``"none"``: no refinement.
+    donor_key
+        Column of ``obs`` whose groups are held out together when a refinement is judged. Default: ``batch_key``.
+    preset
+        ``"default"``; ``"fast"``: no refinement; ``"paper"``: the paper as far as it tells.
+    generator
+        ``"scdg"``, or the ablations ``"gaussian"`` and ``"none"``. Default: that of the preset, ``"scdg"``.
+    fraction
+        Share of the cells of each class instead of ``n_per_class``, at least one cell.
+    small_class
+        What a class with fewer cells than asked for gets: as many rows all the same (``"keep"``, with a warning), one
+        row per cell (``"cap"``), or an error.
+    unlabeled
+        Cells without a label: an error, left out (``"drop"``), or a class of their own (``"class"``).
+    model
+        A trained model of these cells; then nothing is trained.
+    seed
+        Non-negative integer, numpy Generator, or None for a new one each time.
+    device
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    max_seconds
+        Time after which training and refinement stop; the result says ``status="out_of_time"``.
+    progress
+        Show one progress bar per stage.
+
+    Returns
+    -------
+    AnnData with all genes of the input:
+
+    `X` : :class:`scipy.sparse.csr_matrix` (dtype `float32`)
+        Integer counts.
+    `obs[labels_key]`, `obs[batch_key]` : categorical
+        Class, with the categories of the input, and the batch that the row was decoded at.
+    `obs["scdd_weight"]`, `obs["scdd_library"]`, `obs["scdd_kind"]`
+        Number of original cells that the row stands for; its depth; ``"denoised"`` or ``"noisy"``.
+    `layers["scdd_mean"]` : :class:`scipy.sparse.csr_matrix`
+        Expected counts of a real cell; entries below 0.02 are left out.
+    `var["scdd_dispersion"]`, `var["scdd_hvg"]`
+        Inverse dispersion of the negative binomial; highly variable genes of the input.
+    `obsm["X_scdd"]` : :class:`numpy.ndarray`
+        Codes.
+    `uns["scdd"]` : :class:`dict`
+        Parameters, versions, seed, encoder, sizes, inner scores, warnings.
+
+    Rows of a class are nested: the first 1 (5, 10, 50) are themselves a good set.
+
+    Raises
+    ------
+    scdd.errors.ScddError
+        If the input cannot be used; the text names the cause and the fix. See :func:`scdd.pp.check`.
+
+    Notes
+    -----
+    After Ctrl-C the best result so far is returned, with ``uns["scdd"]["status"] == "interrupted"``.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> adata = scdd.datasets.simulate(n_obs=300, n_vars=100)
+    >>> syn = scdd.tl.distill(adata, n_per_class=2, preset="fast", progress=False, max_seconds=2)
+    >>> syn.shape
+    (8, 100)
+
+    References
+    ----------
+    Yu et al., scDD, arXiv 2503.04357.
+    """
+    import time
+
+    import numpy as np
+
+    from scdd._budget import resolve_sizes
+    from scdd.distill import PRESETS
+    from scdd.objectives import parse
+    from scdd.pp import check
+
+    deadline = None if max_seconds is None else time.monotonic() + max_seconds
+    seed = canonical_seed(seed)
+    PRESETS.get(preset)
+    if objective not in ("auto", "none"):
+        parse(objective)
+    if model is not None:
+        return _with_model(
+            adata, model, n_per_class, objective, preset, generator, fraction, small_class, seed, max_seconds, progress
+        )
+    labels_key, batch_key, donor_key, layer = _registered(adata, labels_key, batch_key, donor_key, layer)
+    checked = check(
+        adata, labels_key=labels_key, batch_key=batch_key, donor_key=donor_key, layer=layer, unlabeled=unlabeled
+    )
+    source = checked.source
+    # a wrong budget is told before any work; the warnings come from model.distill
+    resolve_sizes(n_per_class, fraction, np.bincount(source.labels), source.class_names, small_class=small_class)
+
+    from scdd.model import SCDD
+
+    model = SCDD.from_checked(checked, adata, encoder=encoder, seed=seed)
+    accelerator, devices = _place(device)
+    model.train(
+        accelerator=accelerator,
+        devices=devices,
+        progress=progress,
+        max_seconds=None if deadline is None else max(deadline - time.monotonic(), 0.0),
+        generator=(generator or PRESETS.get(preset).generator) == "scdg",
+    )
+    return model.distill(
+        n_per_class,
+        objective=objective,
+        preset=preset,
+        generator=generator,
+        fraction=fraction,
+        small_class=small_class,
+        seed=seed,
+        max_seconds=None if deadline is None else max(deadline - time.monotonic(), 0.0),
+        progress=progress,
+    )
+
+
+def _with_model(
+    adata: AnnData,
+    model: SCDD,
+    n_per_class: Any,
+    objective: Any,
+    preset: str,
+    generator: str | None,
+    fraction: float | None,
+    small_class: str,
+    seed: int,
+    max_seconds: float | None,
+    progress: bool,
+) -> AnnData:
+    """Distil the cells of ``adata`` with a model that has been trained."""
+    from scdd.model._persist import with_cells
+
+    return with_cells(model, adata).distill(
+        n_per_class,
+        objective=objective,
+        preset=preset,
+        generator=generator,
+        fraction=fraction,
+        small_class=small_class,
+        seed=seed,
+        max_seconds=max_seconds,
+        progress=progress,
+    )
+
+
+def _registered(
+    adata: AnnData, labels_key: str | None, batch_key: str | None, donor_key: str | None, layer: str | None
+) -> tuple[str | None, str | None, str | None, str | None]:
+    """Fill in the keys registered by ``SCDD.setup_anndata``, where the user named no label column."""
+    if labels_key is not None or "_scvi_uuid" not in getattr(adata, "uns", {}):
+        return labels_key, batch_key, donor_key, layer
+    from scdd.model import SCDD
+
+    manager = SCDD._setup_adata_manager_store.get(adata.uns["_scvi_uuid"])
+    if manager is None:
+        return labels_key, batch_key, donor_key, layer
+    args = manager.registry["setup_args"]
+    return args["labels_key"], batch_key or args["batch_key"], donor_key or args["donor_key"], layer or args["layer"]
+
+
+def _place(device: str) -> tuple[str, int | list[int] | str]:
+    """Turn a torch device into Lightning's accelerator and devices."""
+    name, _, number = device.partition(":")
+    if name not in ("auto", "cpu", "cuda", "gpu", "mps") or (number and not number.isdigit()):
+        msg = f"Unknown device {device!r}. Use 'auto', 'cpu', 'cuda', 'cuda:<number>' or 'mps'."
+        raise InputError(msg)
+    accelerator = "gpu" if name == "cuda" else name
+    return accelerator, [int(number)] if number else 1

@@ -1,0 +1,86 @@
+"""``scdd.tl.expand``: many count cells from each distilled row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scdd import _keys
+from scdd._rng import Seed, canonical_seed, stream
+from scdd.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_BLOCK = 64  # rows whose cells are dense at once
+
+
+def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = 0) -> AnnData:
+    """Decode every distilled row into ``n`` count cells, from what the file itself holds.
+
+    Neither a model nor original data is needed: the cells are drawn around the expected counts in
+    ``layers["scdd_mean"]``. Useful for models that need the noise of real cells, such as trees.
+
+    Parameters
+    ----------
+    syn
+        Result of :func:`scdd.tl.distill`; it is not changed.
+    n
+        Number of cells per row.
+    noise
+        ``"poisson"``, or ``"nb"`` for the negative binomial with ``var["scdd_dispersion"]``.
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    AnnData (n_rows x n, n_vars) with integer counts (CSR float32), the rows' labels and batches,
+    ``obs["scdd_weight"]`` divided by ``n``, and ``obs["scdd_row"]``, the name of the row that a cell comes from.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If ``syn`` was not made by :func:`scdd.tl.distill`, or an argument is wrong.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> adata = scdd.datasets.simulate(n_obs=300, n_vars=100)
+    >>> syn = scdd.tl.distill(adata, n_per_class=1, preset="fast", progress=False, max_seconds=2)
+    >>> scdd.tl.expand(syn, n=5).shape
+    (20, 100)
+    """
+    import pandas as pd
+    import scipy.sparse as sp
+    from anndata import AnnData
+
+    if _keys.MEAN not in syn.layers:
+        msg = f"syn has no layers[{_keys.MEAN!r}]: pass the result of scdd.tl.distill."
+        raise InputError(msg)
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        msg = f"n must be an integer of at least 1, got {n!r}."
+        raise InputError(msg)
+    if noise not in ("poisson", "nb"):
+        msg = f"noise must be 'poisson' or 'nb', got {noise!r}."
+        raise InputError(msg)
+    seed = canonical_seed(seed)
+    rng = stream(seed, "expand")
+    mean = sp.csr_matrix(syn.layers[_keys.MEAN])
+    theta = np.asarray(syn.var[_keys.DISPERSION], dtype=np.float64)
+    parts = []
+    for start in range(0, syn.n_obs, _BLOCK):
+        mu = np.repeat(mean[start : start + _BLOCK].toarray().astype(np.float64), n, axis=0)
+        if noise == "nb":
+            mu *= rng.gamma(theta, 1 / theta, size=mu.shape)
+        parts.append(sp.csr_matrix(rng.poisson(mu).astype(np.float32)))
+    keep = [c for c in syn.obs.columns if c not in (_keys.LIBRARY, _keys.KIND, _keys.WEIGHT)]
+    obs = syn.obs[keep].iloc[np.repeat(np.arange(syn.n_obs), n)].copy()
+    rows = pd.Index(np.repeat(np.asarray(syn.obs_names.astype(str), dtype=object), n))
+    obs.index = pd.Index([f"{row}-{k}" for row, k in zip(rows, np.tile(np.arange(n), syn.n_obs), strict=True)])
+    obs[_keys.WEIGHT] = np.repeat(np.asarray(syn.obs[_keys.WEIGHT]), n) / n
+    obs[_keys.ROW] = pd.Categorical(rows, categories=list(syn.obs_names))
+    out = AnnData(X=sp.csr_matrix(sp.vstack(parts, format="csr")), obs=obs, var=syn.var.copy())
+    out.uns = {key: value for key, value in syn.uns.items() if key.endswith("_colors")}
+    out.uns[_keys.UNS] = {**syn.uns.get(_keys.UNS, {}), "kind": "expanded", "expand": {"n": int(n), "noise": noise, "seed": seed}}
+    return out
