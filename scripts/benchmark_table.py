@@ -1,6 +1,6 @@
 """Score scdd and its baselines on real held-out cells, and print the table.
 
-Macro-F1 as docs/design say it: train on the small set, test on real cells of held-out donors (where donors are known),
+Macro-F1: train on the small set, test on real cells of held-out donors (where donors are known),
 mean of LR, MLP, kNN, RF and SVM, several splits and seeds. One line of the CSV is one model of one run; what is there is
 not run again, so the script can be stopped and started at will.
 
@@ -94,7 +94,7 @@ class Prepared:
             labels = pd.Index(self.source.class_names).get_indexer(syn.obs[self.task.labels_key].astype(str))
             return sp.csr_matrix(syn.X), labels, time.perf_counter() - start
         made = BASELINES.get(method).fit(
-            self.counts, self.embedding, self.labels, sizes=np.full(len(self.sizes), n), seed=seed
+            self.counts, self.embedding, self.labels, sizes=np.full(len(self.sizes), n), seed=seed, hvg=self.hvg
         )
         return made.counts, made.labels, time.perf_counter() - start
 

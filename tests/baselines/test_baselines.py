@@ -173,6 +173,21 @@ def test_log_mean_comes_back_up_to_one_factor() -> None:
     np.testing.assert_allclose(np.expm1(preprocess(profile, np.ones(12, bool)))[0], mean / mean.sum() * 1e4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["class_mean_log", "kmeans_log"])
+def test_log_means_are_exact_on_the_genes_that_models_see(name: str, cells) -> None:
+    counts, embedding, labels = cells
+    hvg = np.arange(80) < 20
+    baseline = BASELINES.get(name)
+    sizes = np.array([2, 1, 1])
+    rows = baseline.fit(counts, embedding, labels, sizes=sizes, seed=0, hvg=hvg)
+    group = baseline.choose(embedding, labels, sizes, 0).group
+    logs = preprocess(counts, hvg)
+    expected = np.stack([logs[group == g].mean(axis=0) for g in range(len(rows.labels))])
+    np.testing.assert_allclose(preprocess(rows.counts, hvg), expected, rtol=1e-4, atol=1e-5)
+    everything = baseline.fit(counts, embedding, labels, sizes=sizes, seed=0, hvg=np.ones(80, bool))
+    assert np.isfinite(everything.counts.data).all()
+
+
 @pytest.mark.parametrize("space", ["count", "log"])
 def test_blocks_give_the_same_means(space: str, cells) -> None:
     counts, _, labels = cells

@@ -106,6 +106,7 @@ class Baseline:
         *,
         sizes: NDArray[np.integer],
         seed: int,
+        hvg: NDArray[np.bool_] | None = None,
     ) -> Rows:
         """Shrink cells in memory.
 
@@ -121,6 +122,9 @@ class Baseline:
             int (n_classes,): rows wanted of each class; a class with fewer cells gives all of them.
         seed
             Fixes the result.
+        hvg
+            Boolean mask (n_genes,) of the genes that models will see. Means in log space are exact on them; without it
+            they are exact up to one factor per row.
 
         Raises
         ------
@@ -136,7 +140,7 @@ class Baseline:
         library = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
         if choice.index is not None:
             return self.render(choice, chosen=sp.csr_matrix(counts[choice.index]))
-        return self.render(choice, blocks=[(np.arange(len(labels)), counts)], library=library)
+        return self.render(choice, blocks=[(np.arange(len(labels)), counts)], library=library, hvg=hvg)
 
     def render(
         self,
@@ -145,11 +149,12 @@ class Baseline:
         chosen: sp.csr_matrix | None = None,
         blocks: Iterable[tuple[NDArray[np.int64], sp.csr_matrix]] | None = None,
         library: NDArray[np.float64] | None = None,
+        hvg: NDArray[np.bool_] | None = None,
     ) -> Rows:
         """Turn a choice into counts, reading the cells in one pass.
 
         Real cells need ``chosen``, the counts of ``choice.index``; means need ``blocks`` (pairs of cell indices and
-        their counts, together every cell once) and ``library`` (n,), the total of every cell.
+        their counts, together every cell once) and ``library`` (n,), the total of every cell; ``hvg`` as in :meth:`fit`.
         """
         if self.space is None:
             if chosen is None:
@@ -160,7 +165,7 @@ class Baseline:
             if blocks is None or library is None:
                 msg = f"{self.name!r} returns means: render needs blocks and library."
                 raise InputError(msg)
-            counts = mean_profiles(blocks, library, choice.group, len(choice.labels), space=self.space)
+            counts = mean_profiles(blocks, library, choice.group, len(choice.labels), space=self.space, hvg=hvg)
         return Rows(counts, choice.labels, choice.index, choice.weight, integer=self.space != "log")
 
 

@@ -20,6 +20,7 @@ def mean_profiles(
     n_groups: int,
     *,
     space: str,
+    hvg: NDArray[np.bool_] | None = None,
 ) -> sp.csr_matrix:
     """Average the cells of each group.
 
@@ -36,7 +37,10 @@ def mean_profiles(
     space
         ``"count"``: the metacell, summed counts over summed totals at the median total of the group, rounded to
         integers. ``"log"``: the mean of log1p CP10k, turned back by expm1 and scaled to that median total. A mean of
-        logs has a smaller sum than 1e4, so normalising the row again lifts all its genes by one factor.
+        logs has a smaller sum than 1e4, so normalising the row again would lift all its genes by one factor.
+    hvg
+        Boolean mask (n_genes,) for ``"log"``: the genes outside of it take up what is missing to 1e4, in proportion, so
+        that normalising the row gives back the mean logs of the genes inside exactly.
 
     Returns
     -------
@@ -69,11 +73,25 @@ def mean_profiles(
     if space == "log":
         profiles = _scale(profiles, 1 / size)
         profiles.data = np.expm1(profiles.data)
+        if hvg is not None:
+            profiles = _top_up(profiles, hvg)
     totals = np.asarray(profiles.sum(axis=1)).ravel()
     profiles = _scale(profiles, np.divide(median, totals, out=np.zeros(n_groups), where=totals > 0))
     if space == "count":
         profiles = _round(profiles)
     return sp.csr_matrix(profiles, dtype=np.float32)
+
+
+def _top_up(profiles: sp.csr_matrix, hvg: NDArray[np.bool_], target_sum: float = 1e4) -> sp.csr_matrix:
+    """Raise the genes outside of ``hvg`` by one factor per row, so that the row sums to ``target_sum``."""
+    inside = np.asarray(profiles @ hvg.astype(np.float64)).ravel()
+    outside = np.asarray(profiles.sum(axis=1)).ravel() - inside
+    # where there is nothing to raise (all genes are variable), the row stays as it is
+    factor = np.divide(target_sum - inside, outside, out=np.ones(len(inside)), where=outside > 1e-6 * target_sum)
+    factor = np.where(factor > 0, factor, 1.0)
+    raised = profiles.copy()
+    raised.data *= np.where(hvg[raised.indices], 1.0, np.repeat(factor, np.diff(raised.indptr)))
+    return raised
 
 
 def _scale(profiles: sp.csr_matrix, factor: NDArray[np.float64]) -> sp.csr_matrix:

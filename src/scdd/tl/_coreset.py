@@ -52,7 +52,8 @@ def coreset(
         Real cells: ``"random"``, ``"herding"`` (their running mean follows the mean of the class), ``"k_center"`` (no cell
         is far from a chosen one), ``"k_medoids"`` (smallest summed distance). Means: ``"class_mean"`` (one row per class,
         whatever ``n_per_class``) and ``"kmeans"`` in count space, rounded to integers; ``"class_mean_log"`` and
-        ``"kmeans_log"`` in log space, not integers.
+        ``"kmeans_log"`` in log space, not integers: after normalisation the highly variable genes are at the mean of
+        log1p CP10k, and the other genes are raised to fill the row up.
     labels_key
         Column of ``obs`` with the classes. None: ``"cell_type"``.
     batch_key
@@ -114,7 +115,7 @@ def coreset(
         embedding = np.zeros((source.n_obs, 1), dtype=np.float32)
     choice = baseline.choose(embedding, source.labels, sizes, seed)
     if choice.index is None:
-        rows = baseline.render(choice, blocks=source.blocks(), library=source.library)
+        rows = baseline.render(choice, blocks=source.blocks(), library=source.library, hvg=hvg)
     else:
         rows = baseline.render(choice, chosen=source.rows(choice.index))
     kind = "profile" if rows.index is None else "coreset"
