@@ -1,1 +1,7 @@
+"""Plots: each has a pure "prepare" function that returns a table, and a "draw" function."""
 
+from __future__ import annotations
+
+from scdd.pl._compare import compare
+
+__all__ = ["compare"]

@@ -1,0 +1,140 @@
+"""Where the panels of the figure stand, in inches, so that nothing overlaps whatever the number of classes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scdd.pl._palette import class_marker, ellipsis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 14.0
+MANY = 20  # beyond this many classes the names stand at the heatmap only, and panel d gets a row of its own
+_LABEL_CHARS = 26
+_TOP, _ROW_1 = 0.95, 4.3
+_GENE_ROOM, _DETAIL = 1.05, 1.7
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Boxes as (left, bottom, width, height) in inches.
+
+    Attributes
+    ----------
+    height
+        Height of the figure; its width is 14 inches.
+    boxes
+        Box of each panel by name: embedding, legend (few classes only), means, zeros, key, real, synthetic, bar, detail.
+    font
+        Size of the class names in points.
+    many
+        Whether there are many classes.
+    caption_top
+        Where the caption starts.
+    """
+
+    height: float
+    boxes: dict[str, tuple[float, float, float, float]]
+    font: float
+    many: bool
+    caption_top: float
+
+    def add(self, figure: Figure, name: str) -> Axes:
+        """Add the axes of a panel; the label of the axes is the name of the panel."""
+        left, bottom, width, height = self.boxes[name]
+        return figure.add_axes((left / WIDTH, bottom / self.height, width / WIDTH, height / self.height), label=name)
+
+
+def make_layout(names: Sequence[str], n_rows: int, n_caption: int) -> Layout:
+    """Place the panels for the names of the shown classes (``n_rows`` of them) and a caption of so many lines."""
+    many = n_rows > MANY
+    pitch = 0.23 if not many else float(np.clip(9.0 / n_rows, 0.12, 0.17))
+    font = 8.0 if not many else float(np.clip(pitch * 72 * 0.78, 6.5, 8.0))
+    rows = max(n_rows * pitch, 1.5)
+    detail = _DETAIL + 0.85 if many else 0.0
+    caption = 0.2 + 0.16 * n_caption
+    height = _TOP + _ROW_1 + 1.05 + rows + _GENE_ROOM + detail + caption
+    first = height - _TOP - _ROW_1
+    second = first - 1.05 - rows
+    longest = max((len(ellipsis(name, _LABEL_CHARS)) for name in names), default=1)
+    label = 0.62 + longest * font * 0.56 / 72
+    left, right = 0.25 + label, 13.3 if many else 10.05
+    half = (right - left - 0.15) / 2
+    boxes = {
+        "embedding": (0.4, first, 6.6 if many else 4.9, _ROW_1),
+        "means": (8.15, first + _ROW_1 - 2.6, 2.6, 2.6),
+        "zeros": (11.25, first + _ROW_1 - 2.6, 2.6, 2.6),
+        "key": (0.25, second, label, rows),
+        "real": (left, second, half, rows),
+        "synthetic": (left + half + 0.15, second, half, rows),
+        "bar": (right + 0.1, second + rows - min(rows, 1.8), 0.11, min(rows, 1.8)),
+        "detail": (left, second - _GENE_ROOM - detail + 0.35, right - left, _DETAIL)
+        if many
+        else (10.95, second, 2.9, rows),
+    }
+    if not many:
+        boxes["legend"] = (5.35, first, 2.2, _ROW_1)
+    return Layout(height, boxes, font, many, caption)
+
+
+def draw_key(
+    ax: Axes, names: Sequence[str], classes: NDArray[np.integer], *, colors: Sequence[str], font: float, align: bool
+) -> None:
+    """Write mark, number and name of each class, one line each.
+
+    Parameters
+    ----------
+    ax
+        Where to draw; becomes bare.
+    names, colors
+        Of all classes.
+    classes
+        The classes to write, from top to bottom.
+    font
+        Size in points.
+    align
+        Spread the lines over the whole height, as the rows of a heatmap; else leave them at the top.
+    """
+    width, height = ax.figure.get_size_inches() * ax.get_position().size  # type: ignore[union-attr]
+    n = len(classes)
+    pitch = height / n if align else min(height / max(n, 1), 0.24)
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    ax.axis("off")
+    digits = len(str(int(max(classes, default=0)) + 1))
+    number_at = 0.2 + digits * font * 0.62 / 72
+    y = (np.arange(n) + 0.5) * pitch
+    for k, at in zip(classes, y, strict=True):
+        ax.scatter(
+            0.09, at, s=font**2 * 0.62, c=colors[k], marker=class_marker(int(k)), edgecolors="black", linewidths=0.5,
+            clip_on=False,
+        )  # fmt: skip
+        ax.text(number_at, at, str(int(k) + 1), fontsize=font, ha="right", va="center_baseline", fontweight="bold")
+        # labels are text, not mathematics
+        ax.text(
+            number_at + 0.07,
+            at,
+            ellipsis(names[k], _LABEL_CHARS),
+            fontsize=font,
+            va="center_baseline",
+            parse_math=False,
+        )
+
+
+def shown_classes(sizes: NDArray[np.integer], most: int = 100) -> NDArray[np.int64]:
+    """Return the classes that get a row: all, or the largest ones where there are more than ``most``."""
+    if len(sizes) <= most:
+        return np.arange(len(sizes))
+    return np.sort(np.argsort(-sizes, kind="stable")[:most])
+
+
+def wrap(text: str, width: int = 205) -> list[str]:
+    """Break the caption into lines."""
+    return textwrap.wrap(text, width)

@@ -1,0 +1,247 @@
+"""Real and synthetic cells side by side: what every panel is prepared from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from scdd import _keys
+from scdd._compat import layer_names, obs_frame, warn
+from scdd._rng import stream
+from scdd.data import Source
+from scdd.data._matrix import canonical_csr
+from scdd.errors import GeneError, LabelError, ScddWarning
+from scdd.metrics._preprocess import log_normalize
+from scdd.pp import CheckedInput, check, highly_variable
+from scdd.pp._text import first
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Real and synthetic cells with the same genes and classes.
+
+    Attributes
+    ----------
+    labels_key
+        The label column.
+    names
+        Classes: those of the real cells in the order of their categories, then those that only synthetic rows have.
+    real
+        The real cells, in memory or on disk; its labels are positions in ``names``.
+    genes
+        Names of the genes of the synthetic set.
+    columns
+        int64 (n_genes,): position of each of these genes in ``real``; None: the same genes in the same order.
+    counts
+        Synthetic ``X``, CSR (n_rows, n_genes).
+    labels
+        int64 (n_rows,): class of each synthetic row.
+    weight
+        float64 (n_rows,): real cells that the row stands for, or ones.
+    expected
+        Expected counts, CSR (n_rows, n_genes), where rows are not single cells; else None.
+    dispersion
+        Inverse dispersion of the genes (n_genes,), or None.
+    profile
+        Whether the rows are means of cells.
+    colors
+        Colours of ``names`` from ``uns``, or None.
+    stored_hvg
+        bool (n_genes,) highly variable genes that the synthetic set carries, or None.
+    """
+
+    labels_key: str
+    names: tuple[str, ...]
+    real: Source
+    genes: pd.Index
+    columns: NDArray[np.int64] | None
+    counts: sp.csr_matrix
+    labels: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    expected: sp.csr_matrix | None
+    dispersion: NDArray[np.float64] | None
+    profile: bool
+    colors: list[str] | None
+    stored_hvg: NDArray[np.bool_] | None
+
+    @cached_property
+    def hvg(self) -> NDArray[np.bool_]:
+        """Highly variable genes of the real cells, bool (n_genes,)."""
+        if self.stored_hvg is not None and self.stored_hvg.any():
+            return self.stored_hvg
+        chosen = highly_variable(self.real)
+        return chosen if self.columns is None else chosen[self.columns]
+
+    @property
+    def real_sizes(self) -> NDArray[np.int64]:
+        """Real cells of each class, (n_classes,)."""
+        return np.bincount(self.real.labels, minlength=len(self.names))
+
+    @property
+    def synthetic_sizes(self) -> NDArray[np.int64]:
+        """Synthetic rows of each class, (n_classes,)."""
+        return np.bincount(self.labels, minlength=len(self.names))
+
+    @property
+    def shared(self) -> NDArray[np.int64]:
+        """Positions of the classes that both sides have."""
+        return np.flatnonzero((self.real_sizes > 0) & (self.synthetic_sizes > 0))
+
+    def rows(self, index: NDArray[np.integer]) -> sp.csr_matrix:
+        """Return the counts of some real cells in the genes of the synthetic set, CSR (len(index), n_genes)."""
+        return self.real.rows(index, self.columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Real cells drawn evenly from the classes, as log1p of counts per ten thousand.
+
+    Attributes
+    ----------
+    index
+        int64 (n,): positions in the source, ascending.
+    labels
+        int64 (n,): classes.
+    values
+        CSR float32 (n, n_genes).
+    """
+
+    index: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    values: sp.csr_matrix
+
+
+def make_pair(adata: AnnData, syn: AnnData, *, labels_key: str | None, layer: str | None) -> Pair:
+    """Read both sets, match their genes and classes by name; neither is changed.
+
+    Raises
+    ------
+    scdd.errors.GeneError
+        If ``adata`` lacks genes of ``syn``.
+    scdd.errors.LabelError
+        If they share no class.
+    """
+    provenance = syn.uns.get(_keys.UNS) if hasattr(syn, "uns") else None
+    provenance = provenance if isinstance(provenance, Mapping) else {}
+    labels_key = labels_key if labels_key is not None else _made_with(syn, provenance)
+    profile = str(provenance.get("kind")) == "profile"
+    real = quiet_check(adata, labels_key, layer)
+    own_layer = layer if layer in list(layer_names(syn)) else None
+    synthetic = quiet_check(syn, real.labels_key, own_layer, allow_normalized=profile)
+    genes = synthetic.var.index
+    names, lookup = _match_classes(real, synthetic)
+    var, kept = synthetic.var, synthetic.kept
+    expected = canonical_csr(syn.layers[_keys.MEAN])[kept] if _keys.MEAN in list(layer_names(syn)) else None
+    obs = obs_frame(syn)
+    weight = obs[_keys.WEIGHT].to_numpy(dtype=np.float64)[kept] if _keys.WEIGHT in obs.columns else np.ones(len(kept))
+    return Pair(
+        labels_key=real.labels_key,
+        names=names,
+        real=real.source,
+        genes=genes,
+        columns=match_genes(genes, real.var.index),
+        counts=synthetic.source.rows(np.arange(synthetic.source.n_obs)),
+        labels=lookup[synthetic.source.labels],
+        weight=weight,
+        expected=expected,
+        dispersion=var[_keys.DISPERSION].to_numpy(dtype=np.float64) if _keys.DISPERSION in var.columns else None,
+        profile=profile,
+        colors=_stored_colors(real, synthetic, names),
+        stored_hvg=var[_keys.HVG].to_numpy(dtype=bool) if _keys.HVG in var.columns else None,
+    )
+
+
+def draw_sample(pair: Pair, max_cells: int, seed: int) -> Sample:
+    """Draw at most ``max_cells`` real cells; large classes give way first, so that rare ones stay whole."""
+    index = balanced_cells(pair.real.labels, max_cells, seed)
+    return Sample(index, pair.real.labels[index].astype(np.int64), log_normalize(pair.rows(index)))
+
+
+def balanced_cells(labels: NDArray[np.integer], max_cells: int, seed: int) -> NDArray[np.int64]:
+    """Return positions of at most ``max_cells`` cells, ascending: no class gives more than the same cap."""
+    if len(labels) <= max_cells:
+        return np.arange(len(labels))
+    sizes = np.bincount(labels)
+    cap = _cap(sizes[sizes > 0], max_cells)
+    rng = stream(seed, "pl", "sample")
+    chosen = [
+        rng.choice(cells, min(cap, len(cells)), replace=False)
+        for cells in (np.flatnonzero(labels == k) for k in np.flatnonzero(sizes))
+    ]
+    return np.sort(np.concatenate(chosen))[:max_cells]
+
+
+def match_genes(wanted: pd.Index, present: pd.Index, role: str = "adata") -> NDArray[np.int64] | None:
+    """Return where the wanted genes are, or None where both are the same list."""
+    if wanted.equals(present):
+        return None
+    position = np.asarray(present.get_indexer(wanted), dtype=np.int64)
+    missing = wanted[position < 0]
+    if len(missing):
+        msg = (
+            f"{role} lacks {len(missing)} of {len(wanted)} genes of syn: {first(map(str, missing))}. Genes are matched by "
+            "var_names: use the same identifiers (symbols or Ensembl ids) in both, or restrict syn to the shared genes."
+        )
+        raise GeneError(msg)
+    return position
+
+
+def quiet_check(
+    adata: AnnData, labels_key: str | None, layer: str | None, *, allow_normalized: bool = False
+) -> CheckedInput:
+    """Go through the door without its advice on training data (few cells, unused categories)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ScddWarning)
+        return check(adata, labels_key=labels_key, layer=layer, unlabeled="drop", allow_normalized=allow_normalized)
+
+
+def _cap(sizes: NDArray[np.int64], budget: int) -> int:
+    """Return the largest cap for which the capped sizes stay within the budget; at least one."""
+    low, high = 1, int(sizes.max())
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if np.minimum(sizes, middle).sum() <= budget else (low, middle - 1)
+    return low
+
+
+def _made_with(syn: AnnData, provenance: Mapping[str, object]) -> str | None:
+    params = provenance.get("params")
+    key = params.get("labels_key") if isinstance(params, Mapping) else None
+    return str(key) if key is not None and str(key) in obs_frame(syn).columns else None
+
+
+def _match_classes(real: CheckedInput, synthetic: CheckedInput) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    names = list(real.source.class_names)
+    extra = [name for name in synthetic.source.class_names if name not in set(names)]
+    if len(extra) == len(synthetic.source.class_names):
+        msg = (
+            f"adata and syn share no class in obs[{real.labels_key!r}]: {first(names)} in adata, {first(extra)} in syn. "
+            "Give the column that both were labelled by with labels_key=."
+        )
+        raise LabelError(msg)
+    if extra:
+        warn(f"{len(extra)} classes of syn have no cell in adata: {first(extra)}.")
+    names += extra
+    code = {name: i for i, name in enumerate(names)}
+    return tuple(names), np.array([code[name] for name in synthetic.source.class_names], dtype=np.int64)
+
+
+def _stored_colors(real: CheckedInput, synthetic: CheckedInput, names: tuple[str, ...]) -> list[str] | None:
+    """Return the colours of all classes from the real cells, else from the synthetic set; None unless all are known."""
+    for checked in (real, synthetic):
+        if checked.colors is not None:
+            known = {str(name): color for name, color in zip(checked.label_categories, checked.colors, strict=True)}
+            if all(name in known for name in names):
+                return [known[name] for name in names]
+    return None
