@@ -24,6 +24,9 @@ class DistillConfig:
         Noise level in (0, 1] at which the codes live; 1 in the paper.
     guidance
         How far rows move from the mean of all classes towards and beyond the mean of their class.
+    prior_cells, prior_counts
+        How many cells and counts the decoder is worth when the cells of a row correct it (see
+        :mod:`scdd.distill._evidence`); None: no correction.
     rendering
         ``"mix"`` (denoised and noisy rows in turn), or a name in :data:`scdd.distill.RENDERERS`.
     generator
@@ -40,7 +43,9 @@ class DistillConfig:
     objective: str | Mapping[str, float] | None = "moments+kernel"
     init: str = "kmeans"
     code_noise: float = 0.2
-    guidance: float = 0.25
+    guidance: float = 0.125
+    prior_cells: float | None = 5.0
+    prior_counts: float = 10.0
     rendering: str = "mix"
     generator: str = "scdg"
     referee: bool = True
@@ -57,6 +62,7 @@ PRESETS.register("paper")(
         init="noise",
         code_noise=1.0,
         guidance=0.0,
+        prior_cells=None,
         rendering="plain",
         referee=False,
         refine=RefineConfig(n_steps=500, lr=0.05, leash=0.0, checkpoints=()),

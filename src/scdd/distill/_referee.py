@@ -90,9 +90,7 @@ def macro_f1(truth: NDArray[np.integer], predicted: NDArray[np.integer], classes
     return float(f1_score(truth, predicted, labels=classes, average="macro", zero_division=0))
 
 
-def _balanced(
-    labels: NDArray[np.integer], cells: NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _balanced(labels: NDArray[np.integer], cells: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Choose cells so that rare classes stay and large ones are thinned."""
     order = cells[rng.permutation(len(cells))]
     sorted_by_class = order[np.argsort(labels[order], kind="stable")]

@@ -66,15 +66,18 @@ class RowFeatures:
         Trained module; it is not changed.
     library
         Library sizes (n,) of the rows.
+    offset
+        Correction (n, n_hvg) of the expected log expression by the cells of each row.
     """
 
-    def __init__(self, module: SCDDModule, library: Tensor) -> None:
-        self.module = module
+    def __init__(self, module: SCDDModule, library: Tensor, offset: Tensor | None = None) -> None:
+        self.module, self.offset = module, offset
         self.expected_log = ExpectedLog(library)
 
     def __call__(self, codes: Codes) -> Tensor:
         """Return features (n, n_hvg): one generator call, the decoder, the expectation over the count noise."""
-        return self.expected_log(self.module.hvg_rates(codes.latents(self.module)))
+        features = self.expected_log(self.module.hvg_rates(codes.latents(self.module)))
+        return features if self.offset is None else (features + self.offset).clamp_min(0)
 
 
 class RealBatches:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from scdd._rng import stream
 from scdd.distill._blocks import blocks
+from scdd.distill._evidence import Evidence
+from scdd.distill._expected_log import ExpectedLog
 from scdd.distill._render import DENOISED_DEPTH, RENDERERS, RenderInput
 from scdd.module import SCDDModule
 
@@ -87,8 +89,13 @@ def plan_rows(
 
 
 @torch.no_grad()
-def render_rows(module: SCDDModule, latents: torch.Tensor, plan: RowPlan, *, seed: int) -> RenderedRows:
-    """Decode latents (n, n_latent) to the rates of all genes and write them as counts, block by block."""
+def render_rows(
+    module: SCDDModule, latents: torch.Tensor, plan: RowPlan, *, evidence: Evidence | None = None, seed: int
+) -> RenderedRows:
+    """Decode latents (n, n_latent) to the rates of all genes and write them as counts, block by block.
+
+    With evidence, the cells of each row correct what the decoder says.
+    """
     hvg = np.zeros(module.shape.n_vars, dtype=bool)
     hvg[module.hvg.cpu().numpy()] = True
     order: list[NDArray[np.int64]] = []
@@ -99,10 +106,14 @@ def render_rows(module: SCDDModule, latents: torch.Tensor, plan: RowPlan, *, see
         for number in np.unique(plan.block[of_class]):
             members = of_class[plan.block[of_class] == number]
             rates = module.rates(latents[torch.from_numpy(members).to(latents.device)]).cpu().numpy()
+            target = _target(rates[:, hvg], plan.library[members])
+            if evidence is not None:
+                target = target + evidence.log_offset[members]
+                rates = evidence.correct(module, rates, members)
             mean = rates * plan.library[members, None]
             for kind in np.unique(plan.kind[members]):
                 mine = plan.kind[members] == kind
-                rows = RenderInput(rates[mine], plan.library[members[mine]], hvg)
+                rows = RenderInput(rates[mine], target[mine], plan.library[members[mine]], hvg)
                 rng = stream(seed, "render", int(label), int(number), str(kind))
                 counts.append(sp.csr_matrix(RENDERERS.get(str(kind))(rows, rng), dtype=np.float32))
                 means.append(sp.csr_matrix(np.where(mean[mine] < MEAN_FLOOR, 0, mean[mine]), dtype=np.float32))
@@ -112,3 +123,7 @@ def render_rows(module: SCDDModule, latents: torch.Tensor, plan: RowPlan, *, see
     return RenderedRows(
         sp.csr_matrix(sp.vstack(counts, format="csr")[back]), sp.csr_matrix(sp.vstack(means, format="csr")[back]), depth
     )
+
+
+def _target(rates: NDArray[np.floating], library: NDArray[np.float64]) -> NDArray[np.float64]:
+    return ExpectedLog(torch.from_numpy(library))(torch.from_numpy(rates.astype(np.float64))).numpy()

@@ -11,16 +11,14 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from scdd._rng import stream, torch_stream
 from scdd.data import Source, SubsetSource
-from scdd.distill._codes import Codes, invert
+from scdd.distill._codes import Codes
 from scdd.distill._config import DistillConfig
-from scdd.distill._init import INITIALISERS, squared_distance
-from scdd.distill._referee import InnerSplit, Referee, inner_split
+from scdd.distill._referee import Referee, inner_split
 from scdd.distill._refine import RealBatches, RefineResult, RowFeatures, refine
-from scdd.distill._rows import RenderedRows, RowPlan, plan_rows, render_rows
+from scdd.distill._rows import RenderedRows, RowPlan, render_rows
+from scdd.distill._start import Start, start_rows
 from scdd.module import SCDDModule
 from scdd.objectives import build
 
@@ -55,15 +53,6 @@ class Distilled:
     codes: NDArray[np.float32]
     status: str
     record: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Start:
-    """Codes before any refinement, their plan and the cells that each row stands for."""
-
-    codes: Codes
-    plan: RowPlan
-    weight: NDArray[np.float64]
 
 
 def distill(
@@ -105,7 +94,7 @@ def distill(
     everyone = np.arange(source.n_obs)
     hvg = np.zeros(source.n_vars, dtype=bool)
     hvg[module.hvg.cpu().numpy()] = True
-    start = _start(module, source, latents, everyone, sizes, config, seed)
+    start = start_rows(module, source, latents, everyone, sizes, config=config, seed=seed)
     record: dict[str, Any] = {"objective": "none", "n_steps": 0, "inner": {}, "losses": []}
     codes, status = start.codes, "complete"
     frozen = [p for p in module.parameters() if p.requires_grad]
@@ -128,7 +117,7 @@ def distill(
     finally:
         for p in frozen:
             p.requires_grad_(True)
-    rows = _render(module, codes, start.plan, seed)
+    rows = _render(module, codes, start, seed)
     return Distilled(
         rows.counts, rows.mean, start.plan, start.weight, rows.depth, codes.z.cpu().numpy(), status, record
     )
@@ -151,12 +140,12 @@ def _decide(
     if split is None:
         return 0, {}
     inner = SubsetSource(source, split.train)
-    start = _start(module, source, latents, split.train, sizes, config, seed)
+    start = start_rows(module, source, latents, split.train, sizes, config=config, seed=seed)
     referee = Referee(source, split, hvg, seed=seed)
     result = _refine(module, inner, start, config, seed, deadline, None, config.refine.n_steps)
     scores = []
     for n_steps, codes in {0: start.codes, **result.checkpoints}.items():
-        of_model = referee.scores(_render(module, codes, start.plan, seed).counts, start.plan.labels)
+        of_model = referee.scores(_render(module, codes, start, seed).counts, start.plan.labels)
         mean = float(np.mean(list(of_model.values())))
         scores.append({"n_steps": n_steps, "score": mean, "by_donor": split.by_donor, **of_model})
         if deadline is not None and time.monotonic() > deadline:
@@ -167,59 +156,10 @@ def _decide(
     return int(chosen), {name: [s[name] for s in scores] for name in scores[0]}
 
 
-def _start(
-    module: SCDDModule,
-    source: Source,
-    latents: NDArray[np.float32],
-    cells: NDArray[np.int64],
-    sizes: NDArray[np.integer],
-    config: DistillConfig,
-    seed: int,
-) -> _Start:
-    """Place the rows in the latent space and find the codes that the generator maps there."""
-    n_latent = latents.shape[1]
-    targets: list[NDArray[np.float32]] = []
-    weights: list[NDArray[np.float64]] = []
-    batches: list[NDArray[np.int64]] = []
-    for label, n in enumerate(sizes):
-        of_class = cells[source.labels[cells] == label]
-        z = latents[of_class]
-        if config.init == "noise":
-            place = np.broadcast_to(z.mean(axis=0), (n, n_latent)).astype(np.float32)
-            nearest = stream(seed, "noise batches", label).integers(n, size=len(z))
-        else:
-            place = INITIALISERS.get(config.init)(z, int(n), stream(seed, "init", label))
-            nearest = squared_distance(z, place).argmin(axis=1)
-        targets.append(place)
-        weights.append(np.bincount(nearest, minlength=n).astype(np.float64))
-        batches.append(_majority(nearest, source.batches[of_class], int(n), len(source.batch_names)))
-    plan = plan_rows(module, sizes, batches, rendering=config.rendering, seed=seed)
-    device = module.device
-    target = torch.from_numpy(np.concatenate(targets)).to(device)
-    labels, batch = (torch.from_numpy(v).to(device) for v in (plan.labels, plan.batches))
-    codes = Codes(target, labels, batch, config.code_noise, config.guidance, config.generator)
-    if config.init == "noise":
-        noise = torch.randn(target.shape, generator=torch_stream(seed, "codes")).to(device)
-        codes = codes.moved(noise)
-    else:
-        codes = invert(module, codes, target)
-    return _Start(codes, plan, np.concatenate(weights))
-
-
-def _majority(
-    nearest: NDArray[np.integer], batches: NDArray[np.integer], n: int, n_batches: int
-) -> NDArray[np.int64]:
-    """Return the most frequent batch among the cells of each row; of the class, for a row without cells."""
-    table = np.zeros((n, n_batches), dtype=np.int64)
-    np.add.at(table, (nearest, batches), 1)
-    table[table.sum(axis=1) == 0] = table.sum(axis=0)
-    return table.argmax(axis=1).astype(np.int64)
-
-
 def _refine(
     module: SCDDModule,
     source: Source,
-    start: _Start,
+    start: Start,
     config: DistillConfig,
     seed: int,
     deadline: float | None,
@@ -229,13 +169,14 @@ def _refine(
     assert config.objective is not None
     hvg = module.hvg.cpu().numpy()
     library = torch.from_numpy(start.plan.library.astype(np.float32)).to(module.device)
+    offset = None if start.evidence is None else torch.from_numpy(start.evidence.log_offset).to(module.device)
     objective = build(
         config.objective, n_features=len(hvg), n_classes=len(source.class_names), seed=seed, device=module.device
     )
     real = RealBatches(source, hvg, per_class=config.refine.real_per_class, seed=seed, device=module.device)
     return refine(
         start.codes,
-        RowFeatures(module, library),
+        RowFeatures(module, library, offset),
         objective,
         real,
         scale=module.within_sd,
@@ -246,8 +187,8 @@ def _refine(
 
 
 @torch.no_grad()
-def _render(module: SCDDModule, codes: Codes, plan: RowPlan, seed: int) -> RenderedRows:
-    return render_rows(module, codes.latents(module), plan, seed=seed)
+def _render(module: SCDDModule, codes: Codes, start: Start, seed: int) -> RenderedRows:
+    return render_rows(module, codes.latents(module), start.plan, evidence=start.evidence, seed=seed)
 
 
 def _name(objective: str | Any) -> str:

@@ -25,7 +25,9 @@ class ScviEncoder(Encoder):
     Files saved by scvi-tools are pickles, which can run code when loaded, so only models in memory are taken here.
     """
 
-    info = EncoderInfo(name="scvi", normalisation="none: raw counts", differentiable=True, citation="10.1038/s41592-018-0229-2")
+    info = EncoderInfo(
+        name="scvi", normalisation="none: raw counts", differentiable=True, citation="10.1038/s41592-018-0229-2"
+    )
 
     def __init__(self, model: Any = None) -> None:
         if not hasattr(model, "get_latent_representation"):

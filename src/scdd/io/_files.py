@@ -83,17 +83,17 @@ def write_model(
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}-", dir=target.parent))
     try:
         for name, data in files.items():
-            with open(temporary / name, "wb") as handle:
+            with (temporary / name).open("wb") as handle:
                 handle.write(data)
                 handle.flush()
                 os.fsync(handle.fileno())
         if target.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}-old-", dir=target.parent))
-            os.replace(target, old / "model")
-            os.replace(temporary, target)
+            target.replace(old / "model")
+            temporary.replace(target)
             shutil.rmtree(old, ignore_errors=True)
         else:
-            os.replace(temporary, target)
+            temporary.replace(target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -119,7 +119,9 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
     data = {name: _read(folder, name) for name in (_WEIGHTS, _CONFIG)}
     for name, content in data.items():
         if hashlib.sha256(content).hexdigest() != manifest.get("sha256", {}).get(name):
-            msg = f"{folder / name} is damaged: its hash is not the one in {_MANIFEST}. Take a fresh copy of the folder."
+            msg = (
+                f"{folder / name} is damaged: its hash is not the one in {_MANIFEST}. Take a fresh copy of the folder."
+            )
             raise CorruptModelError(msg)
     try:
         tensors = load_tensors(data[_WEIGHTS])

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scdd.data import MemorySource
-from scdd.errors import GeneError
+from scdd.errors import GeneError, InputError
 from scdd.pp._load import load_counts
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scdd.data import Source
+    from scdd.pp import CheckedInput
 
 
 def align_genes(adata: AnnData, genes: Sequence[str]) -> AnnData:
@@ -40,6 +41,14 @@ def align_genes(adata: AnnData, genes: Sequence[str]) -> AnnData:
         msg = f"{len(missing)} of the model's {len(genes)} genes are missing: {first}. Use cells with the same genes."
         raise GeneError(msg)
     return adata[:, position]
+
+
+def require_all_kept(checked: CheckedInput, adata: AnnData) -> None:
+    """Raise where the door left cells out: a registered AnnData and its model must hold the same cells."""
+    left_out = adata.n_obs - len(checked.kept)
+    if left_out:
+        msg = f"{left_out} cells have no counts. Remove them first: sc.pp.filter_cells(adata, min_counts=1)."
+        raise InputError(msg)
 
 
 def unlabelled_source(adata: AnnData, layer: str | None) -> Source:

@@ -17,9 +17,7 @@ _MAX_CELLS = 2000
 
 
 @torch.no_grad()
-def quality(
-    module: SCDDModule, source: Source, latents: NDArray[np.float32], *, seed: int
-) -> dict[str, float]:
+def quality(module: SCDDModule, source: Source, latents: NDArray[np.float32], *, seed: int) -> dict[str, float]:
     """Compare generated cells with real ones.
 
     Parameters

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scvi.data import AnnDataManager
 from scvi.data.fields import CategoricalObsField
@@ -19,19 +18,18 @@ from tqdm.auto import tqdm
 from scdd._budget import resolve_sizes
 from scdd._compat import warn
 from scdd._rng import Seed, canonical_seed, stream
-from scdd._version import versions
 from scdd.distill import PRESETS, DistillConfig, distill
-from scdd.encoders import Cells, Encoder, Features
+from scdd.encoders import Cells, Encoder
 from scdd.encoders import get as get_encoder
-from scdd.errors import InputError, LabelError, NotTrainedError
+from scdd.errors import InputError
 from scdd.model import _persist
 from scdd.model._anndata import distilled_anndata, generated_anndata
-from scdd.model._cells import align_genes, unlabelled_source
-from scdd.model._metadata import Metadata
+from scdd.model._cells import align_genes, require_all_kept, unlabelled_source
+from scdd.model._provenance import overall_status, provenance
 from scdd.model._quality import quality
-from scdd.model._sample import sample_counts, sample_latents
-from scdd.module import AutoencoderConfig, ModuleShape, SCDDModule, SCDGConfig
-from scdd.pp import CheckedInput, check, highly_variable
+from scdd.model._sample import draw_conditions, sample_counts, sample_latents
+from scdd.model._state import ModelState
+from scdd.pp import CheckedInput, check
 from scdd.train import TrainConfig, TrainerConfig, TrainResult, encode, train_module
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-class SCDD(BaseModelClass):
+class SCDD(ModelState, BaseModelClass):
     """Single-cell data set distillation: latent codes decoded by a single-step conditional diffusion generator.
 
     Parameters
@@ -156,12 +154,7 @@ class SCDD(BaseModelClass):
             Column of ``obs`` whose groups are held out together by the inner referee; default ``batch_key``.
         """
         checked = check(adata, labels_key=labels_key, batch_key=batch_key, donor_key=donor_key, layer=layer)
-        if len(checked.kept) < adata.n_obs:
-            msg = (
-                f"{adata.n_obs - len(checked.kept)} cells have no counts. Remove them first: "
-                "sc.pp.filter_cells(adata, min_counts=1)."
-            )
-            raise InputError(msg)
+        require_all_kept(checked, adata)
         labels_key, donor_key = checked.labels_key, checked.donor_key
         setup_method_args = cls._get_setup_method_args(
             cls=cls, adata=adata, labels_key=labels_key, batch_key=batch_key, layer=layer, donor_key=donor_key
@@ -171,49 +164,6 @@ class SCDD(BaseModelClass):
         manager = AnnDataManager(fields=fields, setup_method_args=setup_method_args)
         manager.register_fields(adata)
         cls.register_manager(manager)
-
-    def _attach(self, checked: CheckedInput, adata: AnnData | None) -> None:
-        self._checked: CheckedInput | None = checked
-        self._meta = Metadata.of(checked)
-        self._obsm: Mapping[str, Any] = {} if adata is None else adata.obsm
-        self._cells_adata = adata
-        self._latents: NDArray[np.float32] | None = None
-
-    def _build(
-        self, encoder: Encoder, n_latent: int, n_hidden: int, n_top_genes: int, engine: str, seed: int
-    ) -> None:
-        source = self._source
-        self._encoder, self._engine, self._seed = encoder, engine, seed
-        hvg = np.flatnonzero(highly_variable(source, n_top=n_top_genes, seed=seed))
-        cells = self._cells(hvg)
-        encoder.fit(cells, seed=seed)
-        self._features: Features | None = encoder.features(cells)
-        shape = ModuleShape(
-            n_features=self._features.dim,
-            n_vars=source.n_vars,
-            n_hvg=len(hvg),
-            n_classes=len(source.class_names),
-            n_batches=len(source.batch_names),
-            autoencoder=AutoencoderConfig(n_latent=n_latent, n_hidden=n_hidden),
-            scdg=SCDGConfig(),
-        )
-        self.module = _persist.new_module(shape, hvg, seed)
-        self._status: dict[str, str] = {}
-        self._seconds: dict[str, float] = {}
-        self._quality: dict[str, float] = {}
-        self._set_summary()
-
-    @property
-    def _source(self) -> Any:
-        if self._checked is None:
-            msg = "This model was loaded without cells. Pass them: SCDD.load(path, adata=adata)."
-            raise InputError(msg)
-        return self._checked.source
-
-    def _cells(self, hvg: NDArray[np.int64]) -> Cells:
-        kept = self._checked.kept if self._checked is not None else slice(None)
-        obsm = {key: np.asarray(self._obsm[key])[kept] for key in self._obsm}
-        return Cells(self._source, np.asarray(self._meta.genes), hvg, obsm, self._cells_adata)
 
     def train(
         self,
@@ -282,11 +232,6 @@ class SCDD(BaseModelClass):
         self._quality = quality(self.module, self._source, result.latents, seed=self._seed)
         self._set_summary()
 
-    @property
-    def status(self) -> dict[str, str]:
-        """Why each stage of the training ended: ``"complete"``, ``"interrupted"``, ..."""
-        return dict(self._status)
-
     def get_latent_representation(
         self, adata: AnnData | None = None, *, layer: str | None = None, batch_size: int = 4096
     ) -> NDArray[np.float32]:
@@ -345,21 +290,12 @@ class SCDD(BaseModelClass):
         if n < 1:
             msg = f"n must be at least 1, got {n}."
             raise InputError(msg)
-        rng = stream(seed, "conditions")
-        meta, sizes = self._meta, self.module.sizes.cpu().numpy()
-        codes = _codes(labels, meta.class_names, n, f"label of {meta.labels_key!r}")
-        if codes is None:
-            codes = rng.choice(len(sizes), size=n, p=sizes.sum(1) / sizes.sum())
-        codes = np.sort(codes)
-        batches = _codes(batch, meta.batch_names, n, f"batch of {meta.batch_key!r}")
-        if batches is None:
-            share = np.cumsum(sizes / sizes.sum(1, keepdims=True), axis=1)[codes]
-            batches = (rng.random((n, 1)) > share).sum(1).clip(max=sizes.shape[1] - 1)
+        codes, batches = draw_conditions(self.module, self._meta, n, labels, batch, seed=seed)
         latents = sample_latents(self.module, codes, batches, guidance=guidance, seed=seed)
-        library = self.module.library.quantile(codes, batches, rng.random(n))
+        library = self.module.library.quantile(codes, batches, stream(seed, "libraries").random(n))
         counts = sample_counts(self.module, latents, library, seed=seed)
-        uns = {"kind": "generated", "seed": seed, "guidance": guidance, "versions": versions(), **self._provenance()}
-        return generated_anndata(counts, codes, batches, latents.cpu().numpy(), self.module, meta, uns)
+        uns = {"kind": "generated", "seed": seed, "guidance": guidance, **provenance(self)}
+        return generated_anndata(counts, codes, batches, latents.cpu().numpy(), self.module, self._meta, uns)
 
     def distill(
         self,
@@ -396,7 +332,11 @@ class SCDD(BaseModelClass):
         if generator is not None:
             config = replace(config, generator=generator)
         sizes, found = resolve_sizes(
-            n_per_class, fraction, np.bincount(source.labels), source.class_names, small_class=small_class  # type: ignore[arg-type]
+            n_per_class,
+            fraction,
+            np.bincount(source.labels),
+            source.class_names,
+            small_class=small_class,  # type: ignore[arg-type]
         )
         for message in found:
             warn(message)
@@ -412,42 +352,19 @@ class SCDD(BaseModelClass):
                 deadline=None if max_seconds is None else start + max_seconds,
                 on_step=lambda loss: (bar.update(), bar.set_postfix(loss=f"{loss:.3f}")) and None,
             )
-        ends = [*self._status.values(), result.status]
-        status = next((s for s in ("interrupted", "out_of_time", "not_finite") if s in ends), "complete")
         uns = {
             "kind": "distilled",
-            "status": status,
+            "status": overall_status([*self._status.values(), result.status]),
             "seed": seed,
             "preset": preset if isinstance(preset, str) else "custom",
             "params": asdict(config),
-            "versions": versions(),
             "n_per_class": sizes,
             "seconds": {**self._seconds, "distillation": time.monotonic() - start},
             "warnings": [*self._meta.warnings, *found],
             "record": result.record,
-            **self._provenance(),
+            **provenance(self),
         }
         return distilled_anndata(result, self.module, self._meta, uns)
-
-    def _provenance(self) -> dict[str, Any]:
-        meta = self._meta
-        return {
-            "labels_key": meta.labels_key,
-            "batch_key": meta.batch_key,
-            "donor_key": meta.donor_key,
-            "classes": meta.class_names,
-            "class_sizes": self.module.sizes.sum(1).cpu().numpy(),
-            "n_obs": meta.n_obs,
-            "encoder": {
-                "name": self._encoder.spec,
-                "version": self._encoder.info.version,
-                "licence": self._encoder.info.licence,
-                "hash": self._encoder.content_hash(),
-            },
-            "engine": self._engine,
-            "training": self._status,
-            "quality": self._quality,
-        }
 
     def save(self, dir_path: str | os.PathLike[str], overwrite: bool = False) -> None:  # type: ignore[override]
         """Save the trained model as safetensors and JSON: no pickle, no cells; the folder is written whole or not.
@@ -478,39 +395,3 @@ class SCDD(BaseModelClass):
             The encoder, where it cannot be made from its name (a trained scvi-tools model).
         """
         return _persist.load(cls, Path(dir_path), adata, encoder=encoder)
-
-    def _check_trained(self) -> None:
-        if not self.is_trained_:
-            msg = "The model has not been trained. Call model.train() first."
-            raise NotTrainedError(msg)
-
-    def _set_summary(self) -> None:
-        shape = self.module.shape
-        self._model_summary_string = (
-            f"SCDD model: {self._meta.n_obs} cells, {shape.n_vars} genes ({shape.n_hvg} HVGs), {shape.n_classes} classes, "
-            f"{shape.n_batches} batches; encoder {self._encoder.spec!r}, n_latent {shape.autoencoder.n_latent}, "
-            f"engine {self._engine!r}, seed {self._seed}; {'trained' if self.is_trained_ else 'not trained'}"
-        )
-
-    def __repr__(self) -> str:
-        return self._model_summary_string
-
-
-def _codes(values: Any, names: list[str], n: int, what: str) -> NDArray[np.int64] | None:
-    """Turn one name, or one per cell, into codes."""
-    if values is None:
-        return None
-    scalar = isinstance(values, (str, bytes)) or not hasattr(values, "__len__")
-    texts = [str(values)] * n if scalar else [str(v) for v in values]
-    if len(texts) != n:
-        msg = f"{len(texts)} values are given for the {what}, but n is {n}."
-        raise InputError(msg)
-    position = {name: k for k, name in enumerate(names)}
-    unknown = sorted(set(texts) - set(position))
-    if unknown:
-        msg = f"Unknown {what}: {', '.join(unknown[:5])}. There are: {', '.join(names[:20])}."
-        raise LabelError(msg)
-    return np.array([position[t] for t in texts], dtype=np.int64)
-
-
-__all__ = ["SCDD"]

@@ -93,7 +93,9 @@ class Autoencoder(nn.Module):
         """Return the logits of the classes (n, n_classes), at standardised latents."""
         return self.classifier(z * self.scale + self.loc)
 
-    def loss(self, features: Tensor, counts: Tensor, labels: Tensor, *, generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(
+        self, features: Tensor, counts: Tensor, labels: Tensor, *, generator: torch.Generator
+    ) -> dict[str, Tensor]:
         """Return the training losses of a batch; the entry ``"loss"`` is the one to minimise.
 
         Parameters

@@ -44,7 +44,7 @@ class RestDecoder(nn.Module):
         return rates * (_MAX_REST / total.clamp_min(_MAX_REST))
 
     @torch.no_grad()
-    def fit(self, z: Tensor, counts: Tensor, library: Tensor, *, ridge: float = 5.0, n_iter: int = 8) -> None:
+    def fit(self, z: Tensor, counts: Tensor, library: Tensor, *, ridge: float = 5.0, n_iter: int = 40) -> None:
         r"""Poisson regression by Newton steps: :math:`x_{ag} \sim \mathrm{Poisson}(L_a e^{b_g + w_g \cdot z_a})`.
 
         Parameters
@@ -58,7 +58,7 @@ class RestDecoder(nn.Module):
         ridge
             Precision of the prior on the slopes: a gene with few counts keeps a constant rate.
         n_iter
-            Newton steps; each is limited to a factor e in any rate.
+            Most Newton steps; each is limited to a factor e in any rate, and they end when no rate moves any more.
         """
         design = torch.cat([torch.ones_like(z[:, :1]), z], dim=1).double()
         squares = (design[:, :, None] * design[:, None]).flatten(1)
@@ -75,8 +75,11 @@ class RestDecoder(nn.Module):
                 gradient = design.T @ (x - mu) - penalty[:, None] * weight * (penalty[:, None] > 1e-3)
                 hessian = (squares.T @ mu).T.reshape(-1, len(penalty), len(penalty)) + torch.diag(penalty)
                 step = torch.linalg.solve(hessian, gradient.T).T
-                step /= (design @ step).abs().amax(0).clamp_min(1.0)
+                longest = (design @ step).abs().amax(0)
+                step /= longest.clamp_min(1.0)
                 weight += step
+                if longest.max() < 1e-2:
+                    break
             predictor = design @ weight
             seen = x.sum(0) > 0  # a gene that never occurs has rate 0
             self.weight[:, part] = weight.float()

@@ -114,7 +114,10 @@ class SCDG(nn.Module):
         if guidance == 1.0:
             return z - t[:, None] * self.direction(z, t, labels, batches)
         both = self.direction(
-            z.repeat(2, 1), t.repeat(2), torch.cat([labels, torch.full_like(labels, self.null_class)]), batches.repeat(2)
+            z.repeat(2, 1),
+            t.repeat(2),
+            torch.cat([labels, torch.full_like(labels, self.null_class)]),
+            batches.repeat(2),
         )
         conditional, free = both.chunk(2)
         return z - t[:, None] * (free + guidance * (conditional - free))

@@ -82,5 +82,9 @@ def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = 0)
     obs[_keys.ROW] = pd.Categorical(rows, categories=list(syn.obs_names))
     out = AnnData(X=sp.csr_matrix(sp.vstack(parts, format="csr")), obs=obs, var=syn.var.copy())
     out.uns = {key: value for key, value in syn.uns.items() if key.endswith("_colors")}
-    out.uns[_keys.UNS] = {**syn.uns.get(_keys.UNS, {}), "kind": "expanded", "expand": {"n": int(n), "noise": noise, "seed": seed}}
+    out.uns[_keys.UNS] = {
+        **syn.uns.get(_keys.UNS, {}),
+        "kind": "expanded",
+        "expand": {"n": int(n), "noise": noise, "seed": seed},
+    }
     return out

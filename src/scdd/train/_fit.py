@@ -125,7 +125,6 @@ class _Watch(L.Callback):
             self.out_of_time = True
             trainer.should_stop = True
 
-
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         self.interrupted = isinstance(exception, KeyboardInterrupt)
 
@@ -140,7 +139,9 @@ def _quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="lightning")
-            warnings.filterwarnings("ignore", message=".*(does not have many workers|lr_scheduler.step|GPU available).*")
+            warnings.filterwarnings(
+                "ignore", message=".*(does not have many workers|lr_scheduler.step|GPU available).*"
+            )
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -17,7 +17,7 @@ from scdd.module.engines import ENGINES, Groups
 from scdd.train._config import StageConfig, TrainerConfig
 from scdd.train._fit import Batch, StageResult, fit_stage
 
-_MAX_GROUPS = 64  # classes in one step of the generator
+_MAX_GROUPS = 32  # classes in one step of the generator
 _VALIDATION_SHARE = 0.1
 _MAX_VALIDATION = 2048
 
@@ -73,7 +73,7 @@ def fit_autoencoder(
     if held_out is not None:
         n_validation = -(-len(held_out) // config.batch_size)
         chunks = np.array_split(held_out, n_validation)
-        validation = lambda i: make(chunks[i])  # noqa: E731
+        validation = lambda i: make(chunks[i])
     return fit_stage(
         "autoencoder",
         autoencoder,

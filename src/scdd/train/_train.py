@@ -117,7 +117,9 @@ def train_module(
             deadline=deadline,
         )
     elif with_generator:
-        msg = f"Training ended early ({stages['autoencoder'].status}): the generator was not trained and is the identity."
+        msg = (
+            f"Training ended early ({stages['autoencoder'].status}): the generator was not trained and is the identity."
+        )
         warnings.warn(msg, ScddWarning, stacklevel=2)
     return TrainResult(
         latents,

@@ -12,7 +12,9 @@ _BATCH_WEIGHT = 0.5  # squared distance between two batches, per latent dimensio
 _ANCHOR = 0.5  # weight of the pull of a lightly noised latent to where it came from
 
 
-def energy_distance(x: Tensor, y: Tensor, *, offset_xy: Tensor | None = None, offset_xx: Tensor | None = None) -> Tensor:
+def energy_distance(
+    x: Tensor, y: Tensor, *, offset_xy: Tensor | None = None, offset_xx: Tensor | None = None
+) -> Tensor:
     r"""Energy distance of grouped samples, up to the constant :math:`E|y-y'|`.
 
     .. math:: 2 E|x-y| - E|x-x'|

@@ -1,0 +1,138 @@
+"""Before any refinement: where rows stand, which codes lead there, and the cells that each row stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+
+from scdd._rng import stream, torch_stream
+from scdd.data import Source
+from scdd.distill._blocks import blocks
+from scdd.distill._codes import Codes, invert
+from scdd.distill._config import DistillConfig
+from scdd.distill._evidence import Evidence, gather_evidence
+from scdd.distill._init import INITIALISERS, squared_distance
+from scdd.distill._rows import RowPlan, plan_rows
+from scdd.module import SCDDModule
+
+
+@dataclass(frozen=True)
+class Start:
+    """Codes before any refinement.
+
+    Attributes
+    ----------
+    codes
+        The codes and their conditions.
+    plan
+        What each row is.
+    weight
+        Number of cells (n,) that each row stands for; sums to the number of cells.
+    evidence
+        How the cells of each row correct the decoder; None: they do not.
+    """
+
+    codes: Codes
+    plan: RowPlan
+    weight: NDArray[np.float64]
+    evidence: Evidence | None
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Rows of one class: latents (n, d), row of each cell among all rows, and pairs of row and cell, block by block."""
+
+    latents: NDArray[np.float32]
+    nearest: NDArray[np.int64]
+    pairs: NDArray[np.int64]
+
+
+def start_rows(
+    module: SCDDModule,
+    source: Source,
+    latents: NDArray[np.float32],
+    cells: NDArray[np.int64],
+    sizes: NDArray[np.integer],
+    *,
+    config: DistillConfig,
+    seed: int,
+) -> Start:
+    """Place ``sizes[c]`` rows of each class c among some cells, and find the codes that the generator maps there.
+
+    Parameters
+    ----------
+    module
+        Trained module.
+    source, latents
+        All cells and their latents (n_obs, n_latent).
+    cells
+        The cells that take part.
+    sizes
+        Rows of each class (n_classes,).
+    config, seed
+        How.
+    """
+    first = np.concatenate([[0], np.cumsum(sizes)])
+    places: list[_Places] = []
+    batches: list[NDArray[np.int64]] = []
+    for label, n in enumerate(sizes):
+        of_class = cells[source.labels[cells] == label]
+        of = _place(latents[of_class], int(n), config.init, stream(seed, "init", label))
+        batches.append(_majority(of.pairs, source.batches[of_class], int(n), len(source.batch_names)))
+        pairs = np.stack([of.pairs[0] + first[label], of_class[of.pairs[1]]])
+        places.append(_Places(of.latents, of.nearest, pairs))
+    plan = plan_rows(module, sizes, batches, rendering=config.rendering, seed=seed)
+    codes = _codes(module, np.concatenate([p.latents for p in places]), plan, config, seed)
+    evidence = None
+    if config.prior_cells is not None:
+        rows, columns = np.concatenate([p.pairs for p in places], axis=1)
+        evidence = gather_evidence(
+            module,
+            source,
+            sp.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(plan), source.n_obs)),
+            codes.denoise(module).detach(),
+            prior_cells=config.prior_cells,
+            prior_counts=config.prior_counts,
+        )
+    weight = [np.bincount(p.nearest, minlength=n) for p, n in zip(places, sizes, strict=True)]
+    return Start(codes, plan, np.concatenate(weight).astype(np.float64), evidence)
+
+
+def _place(z: NDArray[np.float32], n: int, init: str, rng: np.random.Generator) -> _Places:
+    """Place ``n`` rows among the latents (n_cells, d) of a class.
+
+    The cells of a row are those nearest to it among the rows up to its own block: later blocks do not change it.
+    """
+    if init == "noise":  # codes from nowhere stand for random cells
+        nearest = rng.integers(n, size=len(z))
+        return _Places(np.tile(z.mean(axis=0), (n, 1)), nearest, np.stack([nearest, np.arange(len(z))]))
+    latents = INITIALISERS.get(init)(z, n, rng)
+    distance = squared_distance(z, latents)
+    pairs = []
+    for start, stop in blocks(n):
+        among = distance[:, :stop].argmin(axis=1)
+        cells = np.flatnonzero(among >= start)
+        pairs.append(np.stack([among[cells], cells]))
+    return _Places(latents, distance.argmin(axis=1), np.concatenate(pairs, axis=1))
+
+
+def _codes(module: SCDDModule, places: NDArray[np.float32], plan: RowPlan, config: DistillConfig, seed: int) -> Codes:
+    """Return codes that the generator maps on the places, or codes drawn from N(0, I)."""
+    target = torch.from_numpy(places).to(module.device)
+    labels, batches = (torch.from_numpy(v).to(module.device) for v in (plan.labels, plan.batches))
+    codes = Codes(target, labels, batches, config.code_noise, config.guidance, config.generator)
+    if config.init == "noise":
+        return codes.moved(torch.randn(target.shape, generator=torch_stream(seed, "codes")).to(module.device))
+    return invert(module, codes, target)
+
+
+def _majority(pairs: NDArray[np.int64], batches: NDArray[np.integer], n: int, n_batches: int) -> NDArray[np.int64]:
+    """Return the most frequent batch among the cells of each row; of the class, for a row without cells."""
+    table = np.zeros((n, n_batches), dtype=np.int64)
+    np.add.at(table, (pairs[0], batches[pairs[1]]), 1)
+    table[table.sum(axis=1) == 0] = np.bincount(batches, minlength=n_batches)
+    return table.argmax(axis=1).astype(np.int64)

@@ -1,0 +1,41 @@
+"""Where a result comes from: names, sizes, encoder, versions, quality."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from scdd._version import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scdd.model._scdd import SCDD
+
+
+def provenance(model: SCDD) -> dict[str, Any]:
+    """Return what every result of a model records in ``uns["scdd"]``; labels are values, never keys."""
+    meta = model._meta
+    return {
+        "labels_key": meta.labels_key,
+        "batch_key": meta.batch_key,
+        "donor_key": meta.donor_key,
+        "layer": meta.layer,
+        "classes": meta.class_names,
+        "class_sizes": model.module.sizes.sum(1).cpu().numpy(),
+        "n_obs": meta.n_obs,
+        "encoder": {
+            "name": model._encoder.spec,
+            "version": model._encoder.info.version,
+            "licence": model._encoder.info.licence,
+            "hash": model._encoder.content_hash(),
+        },
+        "engine": model._engine,
+        "training": model._status,
+        "quality": model._quality,
+        "versions": versions(),
+    }
+
+
+def overall_status(ends: Sequence[str]) -> str:
+    """Return the worst of the ways in which the stages ended."""
+    return next((s for s in ("interrupted", "out_of_time", "not_finite") if s in ends), "complete")

@@ -1,0 +1,100 @@
+"""What a model holds between two calls: cells, names, encoder, module, and how its training went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scdd.encoders import Cells, Encoder, Features
+from scdd.errors import InputError, NotTrainedError
+from scdd.model import _persist
+from scdd.model._metadata import Metadata
+from scdd.module import AutoencoderConfig, ModuleShape, SCDDModule, SCDGConfig
+from scdd.pp import CheckedInput, highly_variable
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scdd.data import Source
+
+
+class ModelState:
+    """The state of :class:`~scdd.model.SCDD`, apart from what users call."""
+
+    module: SCDDModule
+    is_trained_: bool
+    _checked: CheckedInput | None
+    _meta: Metadata
+    _encoder: Encoder
+    _features: Features | None
+    _latents: NDArray[np.float32] | None
+    _engine: str
+    _seed: int
+    _status: dict[str, str]
+    _seconds: dict[str, float]
+    _quality: dict[str, float]
+
+    def _attach(self, checked: CheckedInput, adata: AnnData | None) -> None:
+        self._checked: CheckedInput | None = checked
+        self._meta = Metadata.of(checked)
+        self._obsm: Mapping[str, Any] = {} if adata is None else adata.obsm
+        self._cells_adata = adata
+        self._latents: NDArray[np.float32] | None = None
+
+    def _build(self, encoder: Encoder, n_latent: int, n_hidden: int, n_top_genes: int, engine: str, seed: int) -> None:
+        source = self._source
+        self._encoder, self._engine, self._seed = encoder, engine, seed
+        hvg = np.flatnonzero(highly_variable(source, n_top=n_top_genes, seed=seed))
+        cells = self._cells(hvg)
+        encoder.fit(cells, seed=seed)
+        self._features: Features | None = encoder.features(cells)
+        shape = ModuleShape(
+            n_features=self._features.dim,
+            n_vars=source.n_vars,
+            n_hvg=len(hvg),
+            n_classes=len(source.class_names),
+            n_batches=len(source.batch_names),
+            autoencoder=AutoencoderConfig(n_latent=n_latent, n_hidden=n_hidden),
+            scdg=SCDGConfig(),
+        )
+        self.module = _persist.new_module(shape, hvg, seed)
+        self._status: dict[str, str] = {}
+        self._seconds: dict[str, float] = {}
+        self._quality: dict[str, float] = {}
+        self._set_summary()
+
+    @property
+    def _source(self) -> Source:
+        if self._checked is None:
+            msg = "This model was loaded without cells. Pass them: SCDD.load(path, adata=adata)."
+            raise InputError(msg)
+        return self._checked.source
+
+    def _cells(self, hvg: NDArray[np.int64]) -> Cells:
+        kept = self._checked.kept if self._checked is not None else slice(None)
+        obsm = {key: np.asarray(self._obsm[key])[kept] for key in self._obsm}
+        return Cells(self._source, np.asarray(self._meta.genes), hvg, obsm, self._cells_adata)
+
+    @property
+    def status(self) -> dict[str, str]:
+        """Why each stage of the training ended: ``"complete"``, ``"interrupted"``, ..."""
+        return dict(self._status)
+
+    def _check_trained(self) -> None:
+        if not self.is_trained_:
+            msg = "The model has not been trained. Call model.train() first."
+            raise NotTrainedError(msg)
+
+    def _set_summary(self) -> None:
+        shape = self.module.shape
+        self._model_summary_string = (
+            f"SCDD model: {self._meta.n_obs} cells, {shape.n_vars} genes ({shape.n_hvg} HVGs), {shape.n_classes} classes, "
+            f"{shape.n_batches} batches; encoder {self._encoder.spec!r}, n_latent {shape.autoencoder.n_latent}, "
+            f"engine {self._engine!r}, seed {self._seed}; {'trained' if self.is_trained_ else 'not trained'}"
+        )
+
+    def __repr__(self) -> str:
+        return self._model_summary_string
