@@ -104,6 +104,8 @@ def distill(
         if config.objective is not None:
             n_steps, inner = _decide(module, source, latents, sizes, hvg, config, seed, deadline)
             record["inner"] = inner
+            if deadline is not None and time.monotonic() > deadline:
+                status = "out_of_time"
             if n_steps:
                 result = _refine(module, source, start, config, seed, deadline, on_step, n_steps)
                 record["losses"] = [float(v) for v in result.losses]
@@ -143,6 +145,8 @@ def _decide(
     start = start_rows(module, source, latents, split.train, sizes, config=config, seed=seed)
     referee = Referee(source, split, hvg, seed=seed)
     result = _refine(module, inner, start, config, seed, deadline, None, config.refine.n_steps)
+    if result.status == "interrupted":
+        raise KeyboardInterrupt  # who interrupts the candidates does not want the longer refinement of all cells
     scores = []
     for n_steps, codes in {0: start.codes, **result.checkpoints}.items():
         of_model = referee.scores(_render(module, codes, start, seed).counts, start.plan.labels)
