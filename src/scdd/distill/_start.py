@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
-from scdd._rng import stream, torch_stream
+from scdd._rng import stream
 from scdd.data import Source
 from scdd.distill._blocks import blocks
 from scdd.distill._codes import Codes, invert
@@ -108,10 +108,11 @@ def _place(z: NDArray[np.float32], n: int, init: str, rng: np.random.Generator) 
     The cells of a row are those nearest to it among the rows up to its own block: later blocks do not change it.
     """
     if init == "noise":  # codes from nowhere stand for random cells
-        nearest = rng.integers(n, size=len(z))
-        return _Places(np.tile(z.mean(axis=0), (n, 1)), nearest, np.stack([nearest, np.arange(len(z))]))
-    latents = INITIALISERS.get(init)(z, n, rng)
-    distance = squared_distance(z, latents)
+        latents = np.tile(z.mean(axis=0), (n, 1))
+        distance = rng.random((n, len(z))).T  # row by row: the draws of the first rows do not depend on n
+    else:
+        latents = INITIALISERS.get(init)(z, n, rng)
+        distance = squared_distance(z, latents)
     pairs = []
     for start, stop in blocks(n):
         among = distance[:, :stop].argmin(axis=1)
@@ -126,7 +127,10 @@ def _codes(module: SCDDModule, places: NDArray[np.float32], plan: RowPlan, confi
     labels, batches = (torch.from_numpy(v).to(module.device) for v in (plan.labels, plan.batches))
     codes = Codes(target, labels, batches, config.code_noise, config.guidance, config.generator)
     if config.init == "noise":
-        return codes.moved(torch.randn(target.shape, generator=torch_stream(seed, "codes")).to(module.device))
+        # class by class: the first rows are the same however many follow
+        sizes, width = np.bincount(plan.labels), places.shape[1]
+        noise = [stream(seed, "codes", k).standard_normal((n, width), np.float32) for k, n in enumerate(sizes)]
+        return codes.moved(torch.from_numpy(np.concatenate(noise)).to(module.device))
     return invert(module, codes, target)
 
 
