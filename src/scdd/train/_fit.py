@@ -70,6 +70,7 @@ class StagePlan(L.LightningModule):
         super().__init__()
         self.module, self.loss, self.config = module, loss, config
         self._sums: dict[str, float] = {}
+        self._n = 0
         self.records: list[dict[str, float]] = []
 
     def configure_optimizers(self) -> Any:
@@ -90,6 +91,7 @@ class StagePlan(L.LightningModule):
                 "values in the counts or in the embedding."
             )
             raise TrainingError(msg)
+        self._n += 1
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
         return losses["loss"]
@@ -100,12 +102,12 @@ class StagePlan(L.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Keep the mean losses of the epoch."""
-        n = max(int(self.trainer.num_training_batches), 1)
-        record = {name: value / n for name, value in self._sums.items()}
+        # the last epoch may be shorter than the others
+        record = {name: value / self._n for name, value in self._sums.items()}
         if "validation_loss" in self.trainer.callback_metrics:
             record["validation_loss"] = float(self.trainer.callback_metrics["validation_loss"])
         self.records.append(record)
-        self._sums = {}
+        self._sums, self._n = {}, 0
 
 
 class _Watch(L.Callback):
@@ -196,13 +198,13 @@ def fit_stage(
     plan = StagePlan(module, loss, config)
     watch = _Watch(name, config.n_steps, trainer_config.progress, deadline)
     extra: list[L.Callback] = [watch, *callbacks]
-    loaders: dict[str, Any] = {"train_dataloaders": DataLoader(_Steps(batches, steps_per_epoch), batch_size=None)}
+    loaders: dict[str, Any] = {"train_dataloaders": _loader(_Steps(batches, steps_per_epoch))}
     early: EarlyStopping | None = None
     if validation is not None:
         early = EarlyStopping("validation_loss", patience=patience, check_on_train_epoch_end=False)
         extra.append(early)
         held_out = [validation(i) for i in range(n_validation)]
-        loaders["val_dataloaders"] = DataLoader(held_out, batch_size=None)  # type: ignore[arg-type]
+        loaders["val_dataloaders"] = _loader(held_out)
     with _quiet():
         trainer = L.Trainer(
             accelerator=trainer_config.accelerator,
@@ -236,6 +238,11 @@ def fit_stage(
     history = pd.DataFrame(plan.records)
     history.index.name = "epoch"
     return StageResult(history, status, time.monotonic() - start)
+
+
+def _loader(batches: Any) -> DataLoader[Batch]:
+    # a loader without a generator of its own draws from torch's global one, although nothing here is random
+    return DataLoader(batches, batch_size=None, generator=torch.Generator())
 
 
 def _fit(trainer: L.Trainer, plan: StagePlan, watch: _Watch, loaders: dict[str, Any]) -> None:
