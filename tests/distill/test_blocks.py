@@ -1,0 +1,82 @@
+"""Nested blocks and the plan of the rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from scdd.distill import blocks, plan_rows, render_rows
+from scdd.distill._rows import row_kinds
+from scdd.errors import InputError
+
+from ._toy import world
+
+ENDS = [1, 5, 10, 50, 100, 500, 1000, 5000]
+
+
+def test_blocks_of_every_size():
+    for n in range(1, 1201):
+        found = blocks(n)
+        assert found[0][0] == 0
+        assert found[-1][1] == n
+        assert all(stop > start for start, stop in found)
+        assert all(a[1] == b[0] for a, b in zip(found[:-1], found[1:], strict=True))
+        assert [stop for _, stop in found[:-1]] == [end for end in ENDS if end < n]
+        if n in ENDS:  # the blocks of a complete prefix are those of any larger set
+            assert found == blocks(5000)[: len(found)]
+
+
+def plan(n: int, rendering: str = "mix", seed: int = 0):
+    sizes = np.array([n, 1, 3 * n, 2])
+    batches = [np.zeros(size, np.int64) for size in sizes]
+    return sizes, plan_rows(world().module, sizes, batches, rendering=rendering, seed=seed)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 10, 50, 63])
+def test_libraries_of_a_block_are_evenly_spread_quantiles(n: int):
+    sizes, rows = plan(n)
+    assert np.bincount(rows.labels).tolist() == sizes.tolist()
+    assert (np.diff(rows.labels) >= 0).all()
+    for label in range(4):
+        mine = np.flatnonzero(rows.labels == label)
+        for number, (start, stop) in enumerate(blocks(int(sizes[label]))):
+            assert (rows.block[mine[start:stop]] == number).all()
+            u = (np.arange(stop - start) + 0.5) / (stop - start)
+            expected = world().module.library.quantile(np.full(len(u), label), np.zeros(len(u), int), u)
+            np.testing.assert_array_equal(np.sort(rows.library[mine[start:stop]]), np.rint(expected))
+
+
+def test_plan_is_nested_and_follows_its_seed():
+    (_, few), (_, many), (_, other) = plan(10), plan(50), plan(50, seed=1)
+    for name in ("library", "block", "kind", "batches"):
+        np.testing.assert_array_equal(getattr(few, name)[:10], getattr(many, name)[:10])
+    assert (other.library[:50] != many.library[:50]).any()
+
+
+def test_kinds():
+    assert row_kinds(5, "mix").tolist() == ["denoised", "noisy", "denoised", "noisy", "denoised"]
+    assert row_kinds(3, "plain").tolist() == ["plain"] * 3
+    with pytest.raises(InputError, match="Unknown rendering 'smooth'"):
+        row_kinds(1, "smooth")
+
+
+def test_rows_keep_their_order_and_their_latent():
+    """Rendering goes by class, block and kind: the rows must come back where they were."""
+    module = world().module
+    _, rows = plan(12)
+    latents = torch.randn(len(rows), 8, generator=torch.Generator().manual_seed(0))
+    rendered = render_rows(module, latents, rows, seed=0)
+    with torch.no_grad():
+        expected = module.rates(latents).numpy() * rows.library[:, None]
+    mean = rendered.mean.toarray()
+    np.testing.assert_allclose(mean, np.where(expected < 0.02, 0, expected), rtol=1e-4, atol=1e-6)
+    counts = rendered.counts.toarray()
+    for i in range(len(rows)):
+        own = np.corrcoef(np.log1p(counts[i]), np.log1p(expected[i]))[0, 1]
+        assert own > 0.6
+    denoised = rows.kind == "denoised"
+    np.testing.assert_array_equal(counts[denoised].sum(1), 2 * rows.library[denoised])
+    np.testing.assert_array_equal(rendered.depth, rows.library * np.where(denoised, 2, 1))
+    noisy = ~denoised & (rows.library > 100)
+    np.testing.assert_allclose(counts[noisy].sum(1) / rows.library[noisy], 1, atol=0.35)

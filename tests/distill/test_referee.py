@@ -1,0 +1,164 @@
+"""The inner referee: refuses what hurts, keeps what helps, and judges by cells that took no part."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scdd.data import MemorySource, SubsetSource
+from scdd.distill import DistillConfig, RefineConfig, distill
+from scdd.distill import _run as run_module
+from scdd.distill import _start as start_module
+from scdd.distill._referee import MODELS, Referee, inner_split
+from scdd.distill._refine import RefineResult
+
+from ._toy import make_source, world
+
+CONFIG = DistillConfig(
+    objective="moments", prior_cells=None, refine=RefineConfig(n_steps=2, checkpoints=(1, 2)), margin=0.01
+)
+
+
+def toy(labels, donors=None, n_vars: int = 6, n_classes: int | None = None) -> MemorySource:
+    labels = np.asarray(labels)
+    counts = np.random.default_rng(0).poisson(3, (len(labels), n_vars)) + 1
+    return MemorySource(counts, labels, [f"c{k}" for k in range(n_classes or labels.max() + 1)], donors=donors)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_donors_are_never_on_both_sides(seed: int):
+    source = make_source(seed=seed)
+    split = inner_split(source, seed=seed)
+    assert split.by_donor
+    assert not set(source.donors[split.train]) & set(source.donors[split.validation])
+    assert sorted([*split.train, *split.validation]) == list(range(source.n_obs))
+    assert set(source.labels[split.train]) == set(range(4))
+
+
+def test_class_in_one_donor_keeps_training_cells():
+    """The donor that alone holds a class must not be held out."""
+    donors = np.repeat([0, 1, 2], 40)
+    labels = np.tile([0, 1], 60)
+    labels[donors == 2] = 2
+    for seed in range(8):
+        split = inner_split(toy(labels, donors), seed=seed)
+        assert set(labels[split.train]) == {0, 1, 2}
+        if split.by_donor:
+            assert not set(donors[split.train]) & set(donors[split.validation])
+
+
+def test_each_donor_with_a_class_of_its_own_falls_back_on_cells():
+    donors = np.repeat([0, 1, 2], 40)
+    split = inner_split(toy(donors, donors), seed=0)
+    assert not split.by_donor
+    assert set(donors[split.train]) == set(donors[split.validation]) == {0, 1, 2}
+
+
+def test_one_donor_or_none_holds_out_cells():
+    labels = np.tile([0, 1], 60)
+    for donors in (None, np.zeros(120, int)):
+        split = inner_split(toy(labels, donors), seed=0)
+        assert not split.by_donor
+        assert len(split.validation) == pytest.approx(36, abs=2)
+
+
+def test_too_few_cells_or_one_class_are_not_judged():
+    assert inner_split(toy(np.tile([0, 1], 10)), seed=0) is None
+    assert inner_split(toy(np.zeros(500, int)), seed=0) is None
+
+
+def test_many_small_classes_still_get_scores():
+    """63 classes of 12 cells leave fewer than 5 cells a class to judge."""
+    labels = np.repeat(np.arange(20), 10)
+    source = toy(labels)
+    split = inner_split(source, seed=0)
+    if split is not None:
+        scores = Referee(source, split, np.ones(6, bool), seed=0).scores(source.rows(split.train), labels[split.train])
+        assert np.isfinite(list(scores.values())).all()
+
+
+def test_large_validation_is_thinned_but_rare_classes_stay():
+    labels = np.concatenate([np.zeros(9000, int), np.full(60, 1)])
+    split = inner_split(toy(labels), seed=0)
+    assert len(split.validation) <= 2000
+    assert (labels[split.validation] == 1).sum() == 18
+    assert not set(split.train) & set(split.validation)
+
+
+def test_real_rows_score_high_and_mislabelled_rows_low():
+    source = world().source
+    split = inner_split(source, seed=0)
+    hvg = np.zeros(source.n_vars, bool)
+    hvg[world().module.hvg.numpy()] = True
+    referee = Referee(source, split, hvg, seed=0)
+    rows, labels = source.rows(split.train), source.labels[split.train].astype(int)
+    good, bad = referee.scores(rows, labels), referee.scores(rows, (labels + 1) % 4)
+    assert set(good) == set(MODELS)
+    assert min(good.values()) > 0.8
+    assert max(bad.values()) < 0.2
+
+
+def distilled(monkeypatch: pytest.MonkeyPatch, candidate, *, config: DistillConfig = CONFIG, start=None):
+    """Distil with a refinement that is replaced: ``candidate(codes)`` is what every checkpoint holds."""
+    seen = []
+
+    def fake(module, source, beginning, *args):
+        seen.append(source)
+        moved = candidate(beginning.codes)
+        return RefineResult({1: moved, 2: moved}, [1.0, 1.0], "complete")
+
+    monkeypatch.setattr(run_module, "_refine", fake)
+    w = world()
+    result = distill(w.module, w.source, w.latents, np.full(4, 2), config=config, seed=0)
+    return result, seen
+
+
+def swap(codes):
+    """Every row at the place of the next class."""
+    means = world().module.class_means
+    return codes.moved(codes.z - means[codes.labels] + means[(codes.labels + 1) % 4])
+
+
+def test_refinement_that_hurts_is_refused(monkeypatch: pytest.MonkeyPatch):
+    result, _ = distilled(monkeypatch, swap)
+    assert result.record["n_steps"] == 0
+    assert result.record["objective"] == "none"
+    scores = result.record["inner"]["score"]
+    assert scores[0] > scores[1] + 0.05
+    w = world()
+    config = DistillConfig(objective=None, prior_cells=None)
+    plain = distill(w.module, w.source, w.latents, np.full(4, 2), config=config, seed=0)
+    np.testing.assert_array_equal(result.counts.toarray(), plain.counts.toarray())
+
+
+def test_refinement_that_helps_is_kept(monkeypatch: pytest.MonkeyPatch):
+    """The start is spoilt, the refinement repairs it."""
+    original = start_module.invert
+    monkeypatch.setattr(start_module, "invert", lambda *args: swap(original(*args)))
+
+    def repair(codes):
+        means = world().module.class_means
+        return codes.moved(codes.z + means[codes.labels] - means[(codes.labels + 1) % 4])
+
+    result, seen = distilled(monkeypatch, repair)
+    assert result.record["n_steps"] in (1, 2)
+    assert result.record["objective"] == "moments"
+    assert result.record["inner"]["score"][1] > result.record["inner"]["score"][0] + 0.01
+    # the candidates were made without the judges, the result from all cells
+    inner, whole = seen
+    assert isinstance(inner, SubsetSource)
+    assert whole is world().source
+    split = inner_split(world().source, seed=0)
+    np.testing.assert_array_equal(inner.index, split.train)
+
+
+def test_gain_within_the_margin_is_not_enough(monkeypatch: pytest.MonkeyPatch):
+    result, _ = distilled(monkeypatch, lambda codes: codes)
+    assert result.record["n_steps"] == 0
+
+
+def test_without_referee_the_refinement_is_taken(monkeypatch: pytest.MonkeyPatch):
+    config = DistillConfig(objective="moments", referee=False, refine=CONFIG.refine)
+    result, seen = distilled(monkeypatch, swap, config=config)
+    assert result.record["n_steps"] == 2
+    assert len(seen) == 1
