@@ -16,7 +16,7 @@ from scdd.distill._expected_log import ExpectedLog
 from scdd.distill._render import DENOISED_DEPTH, RENDERERS, RenderInput
 from scdd.module import SCDDModule
 
-MEAN_FLOOR = 0.02  # smaller expected counts are not stored
+MEAN_FLOOR = 0.05  # smaller expected counts are not stored: they would be most of the file
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class Encoder(ABC):
         """Return a hash of the name, version and arrays: two encoders with the same hash give the same embedding."""
         digest = hashlib.sha256(f"{self.spec}/{self.info.version}".encode())
         for name, array in sorted(self.arrays().items()):
-            digest.update(name.encode())
+            digest.update(f"{name}/{array.dtype.str}/{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 

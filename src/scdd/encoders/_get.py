@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from scdd.encoders._base import ENCODERS, Encoder
-from scdd.errors import InputTypeError
+from scdd.errors import InputError, InputTypeError
 
 
 def get(encoder: str | Encoder | Any) -> Encoder:
@@ -45,4 +46,7 @@ def get(encoder: str | Encoder | Any) -> Encoder:
     if name == "auto":
         name = "self"
     kind = ENCODERS.get(name)
+    if argument and not inspect.signature(kind).parameters:
+        msg = f"Encoder {name!r} takes no argument, got {encoder!r}."
+        raise InputError(msg)
     return kind(argument) if argument else kind()  # type: ignore[call-arg]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scdd._rng import stream
 from scdd.encoders._base import ENCODERS, Cells, Encoder, EncoderInfo
 from scdd.encoders._self import ExpressionFeatures
-from scdd.errors import EncoderError, NotTrainedError
+from scdd.errors import EncoderError, InputError, NotTrainedError
 
 _MAX_CELLS = 50_000
 
@@ -28,8 +28,14 @@ class PCAEncoder(Encoder):
 
     info = EncoderInfo(name="pca", differentiable=True)
 
-    def __init__(self, n_components: int = 50) -> None:
-        self.n_components = int(n_components)
+    def __init__(self, n_components: int | str = 50) -> None:
+        try:
+            self.n_components = int(n_components)
+        except ValueError:
+            self.n_components = 0
+        if self.n_components < 1:
+            msg = f"Encoder 'pca' takes a number of components of at least 1, as in \"pca:30\"; got {n_components!r}."
+            raise InputError(msg)
         self.components: NDArray[np.float32] | None = None
         self.mean: NDArray[np.float32] | None = None
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def write_model(
     """
     target = check_target(path, overwrite=overwrite)
     files = {
-        _WEIGHTS: save_tensors({name: np.ascontiguousarray(array) for name, array in tensors.items()}),
+        _WEIGHTS: save_tensors({name: np.asarray(array, order="C") for name, array in tensors.items()}),
         _CONFIG: json.dumps(dict(config), indent=1, ensure_ascii=False).encode(),
     }
     manifest = {
@@ -80,23 +80,25 @@ def write_model(
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
     files[_MANIFEST] = json.dumps(manifest, indent=1).encode()
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}-", dir=target.parent))
+    # made by mkdir, which follows the umask: mkdtemp would leave a model that only its owner can read
+    token = secrets.token_hex(4)
+    temporary, old = (target.parent / f".{target.name[:100]}-{part}{token}" for part in ("", "old-"))
     try:
+        temporary.mkdir()
         for name, data in files.items():
             with (temporary / name).open("wb") as handle:
                 handle.write(data)
                 handle.flush()
                 os.fsync(handle.fileno())
         if target.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}-old-", dir=target.parent))
-            target.replace(old / "model")
-            temporary.replace(target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            temporary.replace(target)
+            target.replace(old)
+        temporary.replace(target)
     except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)  # the older model goes back to its place
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    shutil.rmtree(old, ignore_errors=True)
     return target
 
 
@@ -113,12 +115,16 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
     if manifest.get("format") != "scdd model":
         msg = f"{folder} is not a saved scdd model."
         raise CorruptModelError(msg)
-    if int(manifest.get("format_version", 0)) > FORMAT_VERSION:
-        msg = f"{folder} has format version {manifest['format_version']}; this scdd reads up to {FORMAT_VERSION}. Upgrade scdd."
+    version, hashes = manifest.get("format_version"), manifest.get("sha256")
+    if not isinstance(version, int) or not isinstance(hashes, dict):
+        msg = f"{folder / _MANIFEST} is damaged. Take a fresh copy of the folder."
+        raise CorruptModelError(msg)
+    if version > FORMAT_VERSION:
+        msg = f"{folder} has format version {version}; this scdd reads up to {FORMAT_VERSION}. Upgrade scdd."
         raise CorruptModelError(msg)
     data = {name: _read(folder, name) for name in (_WEIGHTS, _CONFIG)}
     for name, content in data.items():
-        if hashlib.sha256(content).hexdigest() != manifest.get("sha256", {}).get(name):
+        if hashlib.sha256(content).hexdigest() != hashes.get(name):
             msg = (
                 f"{folder / name} is damaged: its hash is not the one in {_MANIFEST}. Take a fresh copy of the folder."
             )

@@ -91,7 +91,7 @@ def distill(
     `obs["scdd_weight"]`, `obs["scdd_library"]`, `obs["scdd_kind"]`
         Number of original cells that the row stands for; its depth; ``"denoised"`` or ``"noisy"``.
     `layers["scdd_mean"]` : :class:`scipy.sparse.csr_matrix`
-        Expected counts of a real cell; entries below 0.02 are left out.
+        Expected counts of a real cell; entries below 0.05 are left out.
     `var["scdd_dispersion"]`, `var["scdd_hvg"]`
         Inverse dispersion of the negative binomial; highly variable genes of the input.
     `obsm["X_scdd"]` : :class:`numpy.ndarray`
