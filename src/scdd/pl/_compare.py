@@ -137,7 +137,7 @@ def compare(
     _head(ax, layout, "c", "Every gene: mean expression")
     ax = layout.add(figure, "zeros")
     draw_zeros(means, ax)
-    _head(ax, layout, "", "and share of zeros")
+    _head(ax, layout, "", "Every gene: share of zeros")
 
     draw_key(layout.add(figure, "key"), pair.names, classes, colors=colors, font=layout.font, align=True)
     n_genes = max(markers["gene"].nunique(), 1)
@@ -149,7 +149,7 @@ def compare(
     if image is not None:
         bar = figure.colorbar(image, cax=layout.add(figure, "bar"), ticks=[0, 0.5, 1])
         bar.ax.tick_params(labelsize=7, length=2)
-        bar.outline.set_linewidth(0.5)  # type: ignore[operator]
+        bar.outline.set_linewidth(0.5)
         bar.set_label("mean log expression / maximum", fontsize=7)
 
     ax = layout.add(figure, "detail")
@@ -179,7 +179,7 @@ def _title(pair: Pair) -> str:
 def _caption(
     pair: Pair, embedding: pd.DataFrame, means: pd.DataFrame, detail: pd.DataFrame, n_sampled: int, n_shown: int
 ) -> str:
-    how = "UMAP of 50 principal components" if embedding.attrs["method"] == "UMAP" else "Principal components"
+    how = "UMAP (cosine) of 50 principal components" if embedding.attrs["method"] == "UMAP" else "Principal components"
     drawn = (
         "all"
         if n_sampled == pair.real.n_obs
@@ -192,7 +192,7 @@ def _caption(
     )
     if means.attrs["expected"]:
         text += (
-            "Synthetic values come from the expected counts (layer scdd_mean, entries below 0.02 are dropped): denoised rows "
+            "Synthetic values come from the expected counts (layer scdd_mean, entries below 0.05 are dropped): denoised rows "
             "stand for many cells and are no single cells. "
         )
     if "n_real" in detail.attrs:
@@ -215,7 +215,7 @@ def _new_figure(height: float, *, managed: bool) -> Figure:
 
 def _head(ax: Axes, layout: Layout, letter: str, text: str, *, lift: float = 0.0) -> None:
     """Write letter and title above a panel; ``lift`` leaves room (inches) for a legend between."""
-    left, bottom, _, height = layout.boxes[ax.get_label()]
+    left, bottom, _, height = layout.boxes[str(ax.get_label())]
     figure = ax.figure
     y = (bottom + height + 0.08 + lift) / layout.height
     if letter:

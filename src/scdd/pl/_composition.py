@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,8 +70,8 @@ def draw_pairs(
     """
     places = np.arange(len(real))
     both = (real > 0) & (synthetic > 0)
-    grid = {"color": "#e8e8e8", "linewidth": 0.6, "zorder": 0}
-    line = {"color": "#9a9a9a", "linewidth": 1.2, "zorder": 1}
+    grid: dict[str, Any] = {"color": "#e8e8e8", "linewidth": 0.6, "zorder": 0}
+    line: dict[str, Any] = {"color": "#9a9a9a", "linewidth": 1.2, "zorder": 1}
     if vertical:
         ax.vlines(places, 0, 1, transform=ax.get_xaxis_transform(), **grid)
         ax.vlines(places[both], real[both], synthetic[both], **line)
@@ -79,13 +79,14 @@ def draw_pairs(
         ax.hlines(places, 0, 1, transform=ax.get_yaxis_transform(), **grid)
         ax.hlines(places[both], real[both], synthetic[both], **line)
     size = float(np.clip(900 / max(len(real), 1), 16, 42))
-    for values, label, look in (
-        (real, labels[0], {"c": REAL}),
-        (synthetic, labels[1], {"c": SYNTHETIC, "marker": "D", "edgecolors": "black", "linewidths": 0.5}),
-    ):
+    looks: tuple[dict[str, Any], ...] = (
+        {"c": REAL},
+        {"c": SYNTHETIC, "marker": "D", "edgecolors": "black", "linewidths": 0.5},
+    )
+    for values, label, look in zip((real, synthetic), labels, looks, strict=True):
         shown = np.where(values > 0, values, np.nan)
-        at = (places, shown) if vertical else (shown, places)
-        ax.scatter(*at, s=size, label=label, zorder=3, clip_on=False, **look)
+        x, y = (places, shown) if vertical else (shown, places)
+        ax.scatter(x, y, s=size, label=label, zorder=3, clip_on=False, **look)
     ax.tick_params(labelsize=7)
     ax.spines[["top", "right", "bottom" if vertical else "left"]].set_visible(False)
     if vertical:

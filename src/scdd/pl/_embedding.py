@@ -26,7 +26,8 @@ _N_COMPONENTS = 50
 def prepare_embedding(pair: Pair, sample: Sample, *, seed: int) -> pd.DataFrame:
     """Fit an embedding on real cells and project the synthetic rows into it.
 
-    UMAP on 50 principal components of log1p CP10k of the highly variable genes; below 30 cells the first two components.
+    UMAP (cosine distance) on 50 principal components of log1p CP10k of the highly variable genes; below 30 cells the first
+    two components.
 
     Returns
     -------
@@ -118,8 +119,15 @@ def _embed(
         import umap
 
         state = int(stream(seed, "pl", "umap").integers(2**31 - 1))
+        # A row that stands for many cells is nearer to the origin than each of them: the direction tells its place.
         model = umap.UMAP(
-            n_neighbors=min(15, len(a) - 1), min_dist=0.3, random_state=state, transform_seed=state, n_jobs=1
+            n_neighbors=min(10, len(a) - 1),
+            min_dist=0.5,
+            metric="cosine",
+            n_epochs=200,
+            random_state=state,
+            transform_seed=state,
+            n_jobs=1,
         )
         return np.asarray(model.fit_transform(a)), np.asarray(model.transform(b)), "UMAP"
 
@@ -138,7 +146,7 @@ def _write_numbers(table: pd.DataFrame, ax: Axes) -> None:
     low = np.array([ax.get_xlim()[0], ax.get_ylim()[0]])
     span = np.array([ax.get_xlim()[1], ax.get_ylim()[1]]) - low
     width, height = ax.figure.get_size_inches() * ax.get_position().size  # type: ignore[union-attr]
-    size = 9.0 if len(codes) <= 20 else 7.5
+    size = 9.0 if len(codes) <= 20 else 7.0
     inches = np.array([width, height])
     box = np.array([1.35, 1.15]) * size / 72
     spread = _push_apart((at - low) / span * inches, box)

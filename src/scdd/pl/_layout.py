@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 WIDTH = 14.0
 MANY = 20  # beyond this many classes the names stand at the heatmap only, and panel d gets a row of its own
 _LABEL_CHARS = 26
-_TOP, _ROW_1 = 0.95, 4.3
-_GENE_ROOM, _DETAIL = 1.05, 1.7
+_TOP, _ROW_1, _GAP = 0.9, 5.3, 1.2
+_SQUARE = 2.25
+_GENE_ROOM, _DETAIL = 0.95, 1.7
 
 
 @dataclass(frozen=True)
@@ -59,29 +60,29 @@ def make_layout(names: Sequence[str], n_rows: int, n_caption: int) -> Layout:
     pitch = 0.23 if not many else float(np.clip(9.0 / n_rows, 0.12, 0.17))
     font = 8.0 if not many else float(np.clip(pitch * 72 * 0.78, 6.5, 8.0))
     rows = max(n_rows * pitch, 1.5)
-    detail = _DETAIL + 0.85 if many else 0.0
-    caption = 0.2 + 0.16 * n_caption
-    height = _TOP + _ROW_1 + 1.05 + rows + _GENE_ROOM + detail + caption
+    detail = _DETAIL + 0.7 if many else 0.0
+    caption = 0.12 + 0.15 * n_caption
+    height = _TOP + _ROW_1 + _GAP + rows + _GENE_ROOM + detail + caption
     first = height - _TOP - _ROW_1
-    second = first - 1.05 - rows
+    second = first - _GAP - rows
     longest = max((len(ellipsis(name, _LABEL_CHARS)) for name in names), default=1)
     label = 0.62 + longest * font * 0.56 / 72
     left, right = 0.25 + label, 13.3 if many else 10.05
     half = (right - left - 0.15) / 2
     boxes = {
-        "embedding": (0.4, first, 6.6 if many else 4.9, _ROW_1),
-        "means": (8.15, first + _ROW_1 - 2.6, 2.6, 2.6),
-        "zeros": (11.25, first + _ROW_1 - 2.6, 2.6, 2.6),
+        "embedding": (0.4, first, 9.7 if many else 7.3, _ROW_1),
+        "means": (11.35, first + _ROW_1 - _SQUARE, _SQUARE, _SQUARE),
+        "zeros": (11.35, first, _SQUARE, _SQUARE),
         "key": (0.25, second, label, rows),
         "real": (left, second, half, rows),
         "synthetic": (left + half + 0.15, second, half, rows),
         "bar": (right + 0.1, second + rows - min(rows, 1.8), 0.11, min(rows, 1.8)),
-        "detail": (left, second - _GENE_ROOM - detail + 0.35, right - left, _DETAIL)
+        "detail": (left, second - _GENE_ROOM - detail + 0.4, right - left, _DETAIL)
         if many
         else (10.95, second, 2.9, rows),
     }
     if not many:
-        boxes["legend"] = (5.35, first, 2.2, _ROW_1)
+        boxes["legend"] = (7.85, first, 2.4, _ROW_1)
     return Layout(height, boxes, font, many, caption)
 
 
@@ -135,6 +136,6 @@ def shown_classes(sizes: NDArray[np.integer], most: int = 100) -> NDArray[np.int
     return np.sort(np.argsort(-sizes, kind="stable")[:most])
 
 
-def wrap(text: str, width: int = 205) -> list[str]:
+def wrap(text: str, width: int = 235) -> list[str]:
     """Break the caption into lines."""
     return textwrap.wrap(text, width)

@@ -95,10 +95,10 @@ def draw_means(table: pd.DataFrame, ax: Axes) -> None:
     ax.set_xlabel("real: mean counts per 10k", fontsize=8)
     ax.set_ylabel("synthetic: mean counts per 10k", fontsize=8)
     r, n = correlation(table)
-    lines = [f"r = {r:.3f} (log, {n:,} genes)"]
+    lines = [f"r = {r:.3f} ({n:,} genes)"]
     alone = int((seen & ((real <= 0) | (synthetic <= 0))).sum())
     if alone:
-        lines.append(f"{alone:,} seen on one side only, at the edge")
+        lines.append(f"edge: {alone:,} on one side only")
     _note(ax, lines, x=0.03, y=0.97, va="top", ha="left")
 
 

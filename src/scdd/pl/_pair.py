@@ -20,6 +20,11 @@ from scdd.data._matrix import canonical_csr
 from scdd.errors import GeneError, LabelError, ScddWarning
 from scdd.metrics._preprocess import log_normalize
 from scdd.pp import CheckedInput, check, highly_variable
+from scdd.pp._check import check_type
+from scdd.pp._counts import judge
+from scdd.pp._genes import check_genes
+from scdd.pp._labels import Column, read_column
+from scdd.pp._load import load_counts
 from scdd.pp._text import first
 
 if TYPE_CHECKING:
@@ -138,10 +143,10 @@ def make_pair(adata: AnnData, syn: AnnData, *, labels_key: str | None, layer: st
     profile = str(provenance.get("kind")) == "profile"
     real = quiet_check(adata, labels_key, layer)
     own_layer = layer if layer in list(layer_names(syn)) else None
-    synthetic = quiet_check(syn, real.labels_key, own_layer, allow_normalized=profile)
-    genes = synthetic.var.index
-    names, lookup = _match_classes(real, synthetic)
-    var, kept = synthetic.var, synthetic.kept
+    column, kept, counts = _read_rows(syn, real.labels_key, own_layer, profile)
+    names, lookup = _match_classes(real, column)
+    var = check_genes(syn)
+    genes = var.index
     expected = canonical_csr(syn.layers[_keys.MEAN])[kept] if _keys.MEAN in list(layer_names(syn)) else None
     obs = obs_frame(syn)
     weight = obs[_keys.WEIGHT].to_numpy(dtype=np.float64)[kept] if _keys.WEIGHT in obs.columns else np.ones(len(kept))
@@ -151,13 +156,13 @@ def make_pair(adata: AnnData, syn: AnnData, *, labels_key: str | None, layer: st
         real=real.source,
         genes=genes,
         columns=match_genes(genes, real.var.index),
-        counts=synthetic.source.rows(np.arange(synthetic.source.n_obs)),
-        labels=lookup[synthetic.source.labels],
+        counts=counts,
+        labels=lookup[column.codes[kept]],
         weight=weight,
         expected=expected,
         dispersion=var[_keys.DISPERSION].to_numpy(dtype=np.float64) if _keys.DISPERSION in var.columns else None,
         profile=profile,
-        colors=_stored_colors(real, synthetic, names),
+        colors=_stored_colors(real, syn, column, names),
         stored_hvg=var[_keys.HVG].to_numpy(dtype=bool) if _keys.HVG in var.columns else None,
     )
 
@@ -179,7 +184,11 @@ def balanced_cells(labels: NDArray[np.integer], max_cells: int, seed: int) -> ND
         rng.choice(cells, min(cap, len(cells)), replace=False)
         for cells in (np.flatnonzero(labels == k) for k in np.flatnonzero(sizes))
     ]
-    return np.sort(np.concatenate(chosen))[:max_cells]
+    index = np.concatenate(chosen)
+    if len(index) > max_cells:
+        # more classes than cells
+        index = rng.choice(index, max_cells, replace=False)
+    return np.sort(index)
 
 
 def match_genes(wanted: pd.Index, present: pd.Index, role: str = "adata") -> NDArray[np.int64] | None:
@@ -221,10 +230,31 @@ def _made_with(syn: AnnData, provenance: Mapping[str, object]) -> str | None:
     return str(key) if key is not None and str(key) in obs_frame(syn).columns else None
 
 
-def _match_classes(real: CheckedInput, synthetic: CheckedInput) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def _read_rows(
+    syn: AnnData, labels_key: str, layer: str | None, profile: bool
+) -> tuple[Column, NDArray[np.int64], sp.csr_matrix]:
+    """Return the labels, the rows that have one, and their counts.
+
+    The rules of the door on labels are for cells: a set with one row per class is right, though its labels look like
+    barcodes.
+    """
+    check_type(syn)
+    column = read_column(syn, labels_key, "labels_key")
+    loaded, _ = load_counts(syn, layer)
+    verdict = judge(loaded.scan, loaded.library, syn, layer=layer, allow_normalized=profile)
+    kept = np.flatnonzero((column.codes >= 0) & (loaded.library > 0))
+    if not len(kept):
+        msg = f"No row of syn has both a label in obs[{labels_key!r}] and a count."
+        raise LabelError(msg)
+    counts = loaded.counts[kept] if isinstance(loaded.counts, sp.csr_matrix) else loaded.counts.rows(kept)
+    return column, kept, counts if verdict.transform is None else verdict.transform(counts)
+
+
+def _match_classes(real: CheckedInput, column: Column) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     names = list(real.source.class_names)
-    extra = [name for name in synthetic.source.class_names if name not in set(names)]
-    if len(extra) == len(synthetic.source.class_names):
+    known = set(names)
+    extra = [name for name in column.names if name not in known]
+    if len(extra) == len(column.names):
         msg = (
             f"adata and syn share no class in obs[{real.labels_key!r}]: {first(names)} in adata, {first(extra)} in syn. "
             "Give the column that both were labelled by with labels_key=."
@@ -234,14 +264,15 @@ def _match_classes(real: CheckedInput, synthetic: CheckedInput) -> tuple[tuple[s
         warn(f"{len(extra)} classes of syn have no cell in adata: {first(extra)}.")
     names += extra
     code = {name: i for i, name in enumerate(names)}
-    return tuple(names), np.array([code[name] for name in synthetic.source.class_names], dtype=np.int64)
+    return tuple(names), np.array([code[name] for name in column.names], dtype=np.int64)
 
 
-def _stored_colors(real: CheckedInput, synthetic: CheckedInput, names: tuple[str, ...]) -> list[str] | None:
+def _stored_colors(real: CheckedInput, syn: AnnData, column: Column, names: tuple[str, ...]) -> list[str] | None:
     """Return the colours of all classes from the real cells, else from the synthetic set; None unless all are known."""
-    for checked in (real, synthetic):
-        if checked.colors is not None:
-            known = {str(name): color for name, color in zip(checked.label_categories, checked.colors, strict=True)}
+    stored = syn.uns.get(f"{real.labels_key}_colors")
+    for categories, colors in ((real.label_categories, real.colors), (column.categories, stored)):
+        if colors is not None and not isinstance(colors, str) and len(colors) == len(categories):
+            known = {str(name): str(color) for name, color in zip(categories, colors, strict=True)}
             if all(name in known for name in names):
                 return [known[name] for name in names]
     return None

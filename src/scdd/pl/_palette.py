@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,11 +12,15 @@ from scdd.pp._text import first
 Palette = str | Sequence[Any] | Mapping[Any, Any] | None
 
 REAL, SYNTHETIC = "#6b7280", "#c2410c"  # grey and a darker orange: apart in hue and in lightness
-# Okabe and Ito (2008), ordered so that neighbours differ in lightness too; the yellow is darkened to be seen on white
-_BASE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#7a5195", "#c9b400")
-_SHADES = (0.0, -0.38, 0.45)  # as they are, darker, lighter
+# Okabe and Ito (2008), ordered so that neighbours differ in lightness too, with the yellow a little darker to be seen on white,
+# and violet for black
+_BASE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#7a5195", "#e3d42c")
+# darker, then lighter ones of the same hues; the sky blue is the light blue
+_DARK = ("#004d80", "#7a5400", "#004d38", "#6b2f00", "#8a2a5e", "#2b0a3d")
+_LIGHT = ("#ffd78a", "#8fe0c8", "#f7b088", "#f0cfe0", "#c3a6d8")
+_GREY = ("#454545", "#8c8c8c")
+COLORS = (*_BASE, *_DARK, *_LIGHT, *_GREY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
-N_COLORS = len(_BASE) * len(_SHADES)
 
 
 def class_colors(names: Sequence[str], palette: Palette = None, stored: Sequence[str] | None = None) -> list[str]:
@@ -47,7 +50,7 @@ def class_colors(names: Sequence[str], palette: Palette = None, stored: Sequence
     if palette is None:
         if stored is not None and len(stored) == len(names) and all(map(is_color_like, stored)):
             return [to_hex(color) for color in stored]
-        return [_default(i) for i in range(len(names))]
+        return [COLORS[i % len(COLORS)] for i in range(len(names))]
     colors: list[Any]
     if isinstance(palette, str):
         colors = _colormap(palette, len(names))
@@ -73,11 +76,11 @@ def class_colors(names: Sequence[str], palette: Palette = None, stored: Sequence
 
 def class_marker(position: int) -> str:
     """Return the shape of a class: it changes each time the colours start again."""
-    return MARKERS[(position // N_COLORS) % len(MARKERS)]
+    return MARKERS[(position // len(COLORS)) % len(MARKERS)]
 
 
 def ellipsis(text: str, width: int) -> str:
-    """Return text on one line, at most ``width`` characters, cut in the middle of nowhere but marked so.
+    """Return text on one line, at most ``width`` characters, an ellipsis where it was cut.
 
     Examples
     --------
@@ -88,23 +91,6 @@ def ellipsis(text: str, width: int) -> str:
     plain = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text[: 4 * width])
     plain = " ".join(plain.split())
     return plain if len(plain) <= width and len(text) <= 4 * width else plain[: width - 1] + "…"
-
-
-def ink(color: str) -> str:
-    """Return black or white, whichever is legible on the colour."""
-    from matplotlib.colors import to_rgb
-
-    red, green, blue = to_rgb(color)
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.6 else "white"
-
-
-def _default(position: int) -> str:
-    from matplotlib.colors import to_hex, to_rgb
-
-    shade = _SHADES[(position // len(_BASE)) % len(_SHADES)]
-    hue, light, saturation = colorsys.rgb_to_hls(*to_rgb(_BASE[position % len(_BASE)]))
-    light = light * (1 + shade) if shade < 0 else light + (1 - light) * shade
-    return to_hex(colorsys.hls_to_rgb(hue, light, saturation))
 
 
 def _colormap(name: str, n: int) -> list[Any]:

@@ -58,7 +58,7 @@ def prepare_utility(
         "real": _training_set(pair, pair.rows(index[cells]), pair.real.labels[index[cells]], profile=False),
     }
     code = {name: i for i, name in enumerate(pair.names)}
-    blocks = []
+    blocks: list[pd.DataFrame] = []
     for which, train in sides.items():
         with warnings.catch_warnings():
             if blocks:
@@ -108,9 +108,9 @@ def draw_utility(table: pd.DataFrame, ax: Axes, *, classes: NDArray[np.integer],
         vertical=vertical,
     )
     for place in np.flatnonzero(np.isnan(real) & np.isnan(synthetic)):
-        at = (place, 0.02) if vertical else (0.02, place)
+        x, y = (float(place), 0.02) if vertical else (0.02, float(place))
         ax.text(
-            *at, "not scored" if vertical else "not scored: too few cells", fontsize=6, color="#6b6b6b", rotation=90 * vertical,
+            x, y, "not scored" if vertical else "not scored: too few cells", fontsize=6, color="#6b6b6b", rotation=90 * vertical,
             va="bottom" if vertical else "center", ha="center" if vertical else "left",
         )  # fmt: skip
     models = ", ".join(dict.fromkeys(table["model"]))
