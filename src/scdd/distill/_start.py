@@ -109,7 +109,9 @@ def _place(z: NDArray[np.float32], n: int, init: str, rng: np.random.Generator) 
     """
     if init == "noise":  # codes from nowhere stand for random cells
         latents = np.tile(z.mean(axis=0), (n, 1))
-        distance = rng.random((n, len(z))).T  # row by row: the draws of the first rows do not depend on n
+        distance: NDArray[np.floating] = rng.random(
+            (n, len(z))
+        ).T  # row by row: the draws of the first rows do not depend on n
     else:
         latents = INITIALISERS.get(init)(z, n, rng)
         distance = squared_distance(z, latents)
