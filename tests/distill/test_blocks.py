@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scdd.distill import blocks, plan_rows, render_rows
-from scdd.distill._rows import row_kinds
+from scdd.distill._rows import MEAN_FLOOR, row_kinds
 from scdd.errors import InputError
 
 from ._toy import world
@@ -70,7 +70,7 @@ def test_rows_keep_their_order_and_their_latent():
     with torch.no_grad():
         expected = module.rates(latents).numpy() * rows.library[:, None]
     mean = rendered.mean.toarray()
-    np.testing.assert_allclose(mean, np.where(expected < 0.02, 0, expected), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(mean, np.where(expected < MEAN_FLOOR, 0, expected), rtol=1e-4, atol=1e-6)
     counts = rendered.counts.toarray()
     for i in range(len(rows)):
         own = np.corrcoef(np.log1p(counts[i]), np.log1p(expected[i]))[0, 1]

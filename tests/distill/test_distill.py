@@ -199,9 +199,8 @@ def test_ablations_of_the_generator(generator: str):
     plain = run(1, DistillConfig(objective=None, guidance=0.0, generator=generator))
     from scdd.distill import Codes
 
-    codes = Codes(
-        *(torch.from_numpy(a) for a in (plain.codes, plain.plan.labels, plain.plan.batches)), 0.2, 0.0, generator
-    )
+    z, y, b = (torch.from_numpy(a) for a in (plain.codes, plain.plan.labels, plain.plan.batches))
+    codes = Codes(z, y, b, 0.2, 0.0, generator)
     with torch.no_grad():
         torch.testing.assert_close(codes.latents(w.module), w.module.class_means, rtol=0, atol=0.1)
 

@@ -16,11 +16,7 @@ from scdd.module import SCDDModule
 from ._toy import N_CLASSES, D, draw, new_module, one_call, trained
 
 HELD_OUT = draw(1600, 1)
-ENGINES = [
-    "energy",
-    pytest.param("drifting", marks=pytest.mark.slow),
-    pytest.param("consistency", marks=pytest.mark.slow),
-]
+ENGINES = ["energy", "drifting", "consistency"]
 
 
 @pytest.fixture(params=ENGINES)

@@ -22,7 +22,7 @@ TARGET = torch.tensor([[1.0, -2.0, 0.5]])
 
 def run(
     n_steps: int = 40, *, loss=None, batches=None, steps_per_epoch: int = 10, module: nn.Module | None = None, **options
-) -> tuple[nn.Linear, StageResult, list[int]]:
+) -> tuple[nn.Module, StageResult, list[int]]:
     """Fit a linear map to known weights; returns it, the result and the steps of the batches that were made."""
     if module is None:
         module = nn.Linear(3, 1, bias=False)
