@@ -58,6 +58,21 @@ def embed_selected(
 ) -> NDArray[np.float32]:
     """Principal components, given the counts of the chosen genes alone and the totals over all genes.
 
+    Parameters
+    ----------
+    counts
+        CSR (n, n_hvg) raw counts of the highly variable genes.
+    library
+        Total counts (n,) over all genes.
+    n_components
+        Number of components; fewer where there are fewer cells or genes.
+    seed
+        Seed of the starting vector.
+
+    Returns
+    -------
+    float32 (n, n_components)
+
     Examples
     --------
     >>> import numpy as np, scipy.sparse as sp

@@ -68,6 +68,18 @@ def write_model(
     Returns
     -------
     The folder.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If the folder cannot be written, or exists and is not to be overwritten.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> path = write_model("tiny", {"weight": np.ones(3)}, {"name": "tiny"})
+    >>> sorted(file.name for file in path.iterdir())
+    ['config.json', 'manifest.json', 'model.safetensors']
     """
     target = check_target(path, overwrite=overwrite)
     files = {
@@ -105,10 +117,26 @@ def write_model(
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read what :func:`write_model` wrote, checking every byte against the manifest; nothing is executed.
 
+    Parameters
+    ----------
+    path
+        Folder to read.
+
+    Returns
+    -------
+    Arrays by name, and the configuration.
+
     Raises
     ------
     scdd.errors.CorruptModelError
         If a file is missing, damaged, or of a newer format.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tensors, config = read_model(write_model("tiny", {"weight": np.ones(3)}, {"name": "tiny"}))
+    >>> tensors["weight"].sum(), config
+    (np.float64(3.0), {'name': 'tiny'})
     """
     folder = Path(path).expanduser()
     manifest = _json(_read(folder, _MANIFEST), folder / _MANIFEST)

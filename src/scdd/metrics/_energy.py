@@ -23,6 +23,10 @@ def energy_distance(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
     x, y
         float (n, d) and (m, d), at least two rows each.
 
+    Returns
+    -------
+    The energy distance, in the units of ``x`` and ``y``.
+
     Raises
     ------
     InputError

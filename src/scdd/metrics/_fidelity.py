@@ -128,6 +128,10 @@ def real_or_generated_auc(
     seed
         Seed of the forest, the folds and the choice of cells.
 
+    Returns
+    -------
+    The AUC; NaN where there are too few cells.
+
     Examples
     --------
     >>> import numpy as np, scipy.sparse as sp

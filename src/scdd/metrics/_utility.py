@@ -119,6 +119,26 @@ def scored_classes(
 ) -> tuple[NDArray[np.integer], NDArray[np.integer], dict[str, str]]:
     """Return the codes with a training row, the codes that are scored, and why the others are not.
 
+    Parameters
+    ----------
+    train_labels, test_labels
+        int (n,) and (m,) codes.
+    class_names
+        Text for each code; default: the code itself.
+    train_sizes
+        Original cells (n_classes,) of each class; default: not judged.
+    min_train, min_test
+        Fewest original and test cells of a class that is scored.
+
+    Returns
+    -------
+    The codes with a training row and the codes that are scored, ascending; and the reason, by class name, for the rest.
+
+    Raises
+    ------
+    InputError
+        If no class can be scored.
+
     Examples
     --------
     >>> import numpy as np
@@ -157,6 +177,19 @@ def classification_scores(
     class_names: Sequence[str] | None = None,
 ) -> list[tuple[str, str, float]]:
     """Return (metric, class, value) of one prediction; F1 and recall are averaged over the ``scored`` classes.
+
+    Parameters
+    ----------
+    truth, predicted
+        int (n,) codes.
+    scored
+        The codes over which F1 and recall are averaged.
+    class_names
+        Text for each code; default: the code itself.
+
+    Returns
+    -------
+    ``macro_f1``, ``balanced_accuracy`` and ``accuracy``, whose class is empty text, then the ``f1`` of each scored class.
 
     Examples
     --------

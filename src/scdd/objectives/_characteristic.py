@@ -50,11 +50,14 @@ class CharacteristicConfig:
 
 @OBJECTIVES.register("characteristic")
 class CharacteristicMatching(Objective[CharacteristicConfig]):
-    """The characteristic function of each class, E exp(i t.x), should agree at random frequencies t.
+    r"""The characteristic function of each class, :math:`E\,e^{i t \cdot x}`, should agree at random frequencies t.
 
-    Averaged over frequencies and classes: sqrt(amplitude (|p| - |q|)^2 + phase 2 (|p||q| - Re p conj(q))), where p and
-    q are the functions of the real and the synthetic rows. The adversarial choice of frequencies of the paper is left
-    out: its authors' released settings do not use it either.
+    Averaged over frequencies and classes:
+
+    .. math:: \sqrt{a\,(|p| - |q|)^2 + 2 b\,(|p||q| - \mathrm{Re}\, p \bar q)}
+
+    where p and q are the functions of the real and the synthetic rows, a and b the weights of amplitude and phase. The
+    adversarial choice of frequencies of the paper is left out: its authors' released settings do not use it either.
 
     Examples
     --------
