@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def simulate(
     n_obs: int = 600,
     n_vars: int = 300,
+    *,
     n_classes: int = 4,
     n_batches: int = 3,
-    *,
     depth: float = 2000,
     effect: float = 1.0,
     seed: Seed = 0,
