@@ -54,6 +54,7 @@ def main(argv: list[str] | None = None) -> None:
 
     syn.write_h5ad(args.out / "pancreas_distilled.h5ad")
     figure = scdd.pl.compare(train, syn, adata_test=test, show=False, return_fig=True, seed=args.seed)
+    assert figure is not None
     figure.savefig(args.out / "compare.png", dpi=120, bbox_inches="tight")
     size = (args.out / "pancreas_distilled.h5ad").stat().st_size / 1e6
     print(f"\nWrote pancreas_distilled.h5ad ({size:.1f} MB) and compare.png in {time.monotonic() - start:.0f} s.")

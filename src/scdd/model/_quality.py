@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
@@ -70,5 +71,5 @@ def _draw(labels: NDArray[np.integer], per_class: int, rng: np.random.Generator)
     return np.sort(np.concatenate(parts))
 
 
-def _zeros(counts: object) -> NDArray[np.float64]:
-    return 1 - np.asarray((counts > 0).mean(axis=0)).ravel()  # type: ignore[operator]
+def _zeros(counts: sp.csr_matrix) -> NDArray[np.float64]:
+    return 1 - np.asarray((counts > 0).mean(axis=0)).ravel()

@@ -366,7 +366,7 @@ class SCDD(ModelState, BaseModelClass):
         }
         return distilled_anndata(result, self.module, self._meta, uns)
 
-    def save(self, dir_path: str | os.PathLike[str], overwrite: bool = False) -> None:  # type: ignore[override]
+    def save(self, dir_path: str | os.PathLike[str], overwrite: bool = False) -> None:
         """Save the trained model as safetensors and JSON: no pickle, no cells; the folder is written whole or not.
 
         Parameters
@@ -380,9 +380,7 @@ class SCDD(ModelState, BaseModelClass):
         _persist.save(self, Path(dir_path), overwrite=overwrite)
 
     @classmethod
-    def load(  # type: ignore[override]
-        cls, dir_path: str | os.PathLike[str], adata: AnnData | None = None, *, encoder: Any = None
-    ) -> Self:
+    def load(cls, dir_path: str | os.PathLike[str], adata: AnnData | None = None, *, encoder: Any = None) -> Self:
         """Load a saved model; nothing in the folder is executed.
 
         Parameters
