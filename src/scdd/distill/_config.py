@@ -24,6 +24,8 @@ class DistillConfig:
         Noise level in (0, 1] at which the codes live; 1 in the paper.
     guidance
         How far rows move from the mean of all classes towards and beyond the mean of their class.
+    guidance_options
+        Other values that the referee may prefer.
     prior_cells, prior_counts
         How many cells and counts the decoder is worth when the cells of a row correct it (see
         :mod:`scdd.distill._evidence`); None: no correction.
@@ -33,9 +35,10 @@ class DistillConfig:
         ``"scdg"``, or the ablations ``"gaussian"`` (codes are whitened coordinates of a Gaussian per class) and
         ``"none"`` (codes are latents).
     referee
-        Keep a refinement only if models trained on its rows are better on held-out donors.
+        Leave the plain rows for another guidance or a refinement only if models trained on them are better on
+        held-out donors. Without it the guidance is as given, and the refinement is always kept.
     margin
-        Least gain in macro-F1 for which the referee keeps a refinement.
+        Least gain in macro-F1 for which the referee leaves the plain rows.
     refine
         Budget of the refinement.
     """
@@ -43,7 +46,8 @@ class DistillConfig:
     objective: str | Mapping[str, float] | None = "moments+kernel"
     init: str = "kmeans"
     code_noise: float = 0.2
-    guidance: float = 0.125
+    guidance: float = 0.0
+    guidance_options: tuple[float, ...] = (0.125, 0.25)
     prior_cells: float | None = 5.0
     prior_counts: float = 10.0
     rendering: str = "mix"

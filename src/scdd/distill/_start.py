@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -40,6 +40,14 @@ class Start:
     plan: RowPlan
     weight: NDArray[np.float64]
     evidence: Evidence | None
+
+    def guided(self, guidance: float) -> Start:
+        """Return the same rows under another guidance."""
+        return replace(self, codes=replace(self.codes, guidance=guidance))
+
+    def moved(self, codes: Codes) -> Start:
+        """Return these rows with other codes."""
+        return replace(self, codes=codes)
 
 
 @dataclass(frozen=True)
