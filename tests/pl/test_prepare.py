@@ -54,6 +54,16 @@ def test_embedding_keeps_synthetic_rows_with_their_class(toy: AnnData, synthetic
     np.testing.assert_array_equal(table[["x", "y"]], again[["x", "y"]])
 
 
+def test_embedding_stays_below_the_size_that_needs_an_index(
+    toy: AnnData, synthetic: Synthetic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scdd.pl._embedding._MAX_CELLS", 25)
+    pair = _pair(toy, synthetic(toy))
+    real = prepare_embedding(pair, draw_sample(pair, 100, 0), seed=0).query("set == 'real'")
+    assert 20 < len(real) <= 25
+    assert real["class"].nunique() == 4
+
+
 @pytest.mark.filterwarnings("ignore:1 classes of obs")
 @pytest.mark.parametrize(("n_obs", "method"), [(2, "value"), (3, "PC"), (20, "PC")])
 def test_few_cells_are_drawn_without_umap(toy: AnnData, n_obs: int, method: str) -> None:

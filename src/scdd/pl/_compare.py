@@ -66,7 +66,7 @@ def compare(
     n_markers
         Marker genes of each class; fewer where there are many classes.
     max_cells
-        Real cells that are embedded, ranked for markers and used for training at most; small classes are kept whole.
+        Real cells that are ranked for markers, embedded (4,000 at most) and used for training; small classes are kept whole.
     palette
         Name of a colormap, a sequence of colours, or a mapping from class to colour. None: ``uns["<labels_key>_colors"]``,
         else colours that colour-blind readers can tell apart.
@@ -109,7 +109,7 @@ def compare(
     sample = draw_sample(pair, max_cells, seed)
     embedding = prepare_embedding(pair, sample, seed=seed)
     markers = prepare_markers(pair, sample, n_markers=n_markers, classes=classes)
-    n_sampled = len(sample.index)
+    n_drawn = int((embedding["set"] == "real").sum())
     del sample
     means = prepare_means(pair)
     if adata_test is None:
@@ -117,7 +117,7 @@ def compare(
     else:
         detail = prepare_utility(pair, adata_test, models=models, layer=layer, max_cells=max_cells, seed=seed)
 
-    lines = wrap(_caption(pair, embedding, means, detail, n_sampled, len(classes)))
+    lines = wrap(_caption(pair, embedding, means, detail, n_drawn, len(classes)))
     layout = make_layout([pair.names[k] for k in classes], len(classes), len(lines))
     if show is None and not return_fig:
         import scanpy as sc
@@ -177,13 +177,11 @@ def _title(pair: Pair) -> str:
 
 
 def _caption(
-    pair: Pair, embedding: pd.DataFrame, means: pd.DataFrame, detail: pd.DataFrame, n_sampled: int, n_shown: int
+    pair: Pair, embedding: pd.DataFrame, means: pd.DataFrame, detail: pd.DataFrame, n_drawn: int, n_shown: int
 ) -> str:
     how = "UMAP (cosine) of 50 principal components" if embedding.attrs["method"] == "UMAP" else "Principal components"
     drawn = (
-        "all"
-        if n_sampled == pair.real.n_obs
-        else f"{n_sampled:,} (drawn evenly from the classes) of {pair.real.n_obs:,}"
+        "all" if n_drawn == pair.real.n_obs else f"{n_drawn:,} (drawn evenly from the classes) of {pair.real.n_obs:,}"
     )
     text = (
         f"(a) {how} fitted on {drawn} real cells; numbers mark the middle of each class. "

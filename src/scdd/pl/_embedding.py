@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from scdd._rng import stream
 from scdd.metrics._preprocess import log_normalize
-from scdd.pl._pair import Pair, Sample
+from scdd.pl._pair import Pair, Sample, balanced_cells
 from scdd.pl._palette import class_marker
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 _MIN_CELLS = 30  # fewer cells have no neighbourhoods worth the name: principal components are drawn
 _N_COMPONENTS = 50
+# umap-learn finds neighbours exactly below 4,096 cells; above, its index alone takes a minute to compile
+_MAX_CELLS = 4000
 
 
 def prepare_embedding(pair: Pair, sample: Sample, *, seed: int) -> pd.DataFrame:
     """Fit an embedding on real cells and project the synthetic rows into it.
 
-    UMAP (cosine distance) on 50 principal components of log1p CP10k of the highly variable genes; below 30 cells the first
+    At most 4,000 cells of the sample, again drawn evenly from the classes: UMAP (cosine distance) on 50 principal components of log1p CP10k of the highly variable genes; below 30 cells the first
     two components.
 
     Returns
@@ -37,7 +39,8 @@ def prepare_embedding(pair: Pair, sample: Sample, *, seed: int) -> pd.DataFrame:
     import pandas as pd
 
     hvg = np.flatnonzero(pair.hvg)
-    real = sp.csr_matrix(sample.values[:, hvg])
+    drawn = balanced_cells(sample.labels, _MAX_CELLS, seed)
+    real = sp.csr_matrix(sample.values[drawn][:, hvg])
     synthetic = sp.csr_matrix(log_normalize(pair.counts)[:, hvg])
     a, b, method = _embed(real, synthetic, seed)
     table = pd.DataFrame(
@@ -45,7 +48,7 @@ def prepare_embedding(pair: Pair, sample: Sample, *, seed: int) -> pd.DataFrame:
             "x": np.concatenate([a[:, 0], b[:, 0]]).astype(np.float64),
             "y": np.concatenate([a[:, 1], b[:, 1]]).astype(np.float64),
             "set": ["real"] * len(a) + ["synthetic"] * len(b),
-            "class": np.concatenate([sample.labels, pair.labels]),
+            "class": np.concatenate([sample.labels[drawn], pair.labels]),
         }
     )
     table.attrs["method"] = method
