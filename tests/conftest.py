@@ -13,6 +13,8 @@ import pytest
 import scipy.sparse as sp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from anndata import AnnData
 
 DATA = Path(os.environ.get("SCDD_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
@@ -80,3 +82,18 @@ def shared_data() -> Callable[[str], AnnData]:
 def array_type(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
     """A function that turns a CSR matrix into each matrix type that AnnData may hold."""
     return ARRAY_TYPES[request.param]
+
+
+@pytest.fixture(scope="module")
+def small_budget() -> Iterator[None]:
+    """Train for a few steps only: enough for contracts, not for good rows."""
+    from scdd.train import TrainConfig
+    from scdd.train._config import StageConfig
+
+    config = TrainConfig(
+        autoencoder=StageConfig(n_steps=40, batch_size=64),
+        generator=StageConfig(n_steps=40, batch_size=16, weight_decay=0.0),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scdd.model._scdd.TrainConfig", lambda: config)
+        yield
