@@ -37,23 +37,30 @@ class Choice:
 def decide(task: Task) -> Choice:
     """Choose guidance and refinement: what makes models trained on the rows best on held-out donors.
 
-    Candidates are made from the inner training cells alone, with the module as it is. The plain rows stay unless a
-    candidate is better by the margin. Where too few cells are left to judge, they stay too.
+    Candidates are made from the inner training cells alone, with the module as it is. The whole refinement under the
+    guidance of the configuration is preferred: another candidate must beat it by the margin, because a difference
+    below it is noise. Where too few cells are left to judge, the plain rows stay.
     """
     config = task.config
+    n_steps = config.refine.n_steps if config.objective is not None else 0
     if not config.referee:
-        return Choice(config.guidance, config.refine.n_steps if config.objective is not None else 0)
+        return Choice(config.guidance, n_steps)
     split = inner_split(task.source, seed=task.seed)
     if split is None:
         return Choice(config.guidance)
     referee = Referee(task.source, split, task.hvg, seed=task.seed)
-    plain = task.start(split.train)
     scores: list[dict[str, Any]] = []
-    for guidance, n_steps, rows in _candidates(task, plain, SubsetSource(task.source, split.train), scores):
+    for candidate, rows in _candidates(task, task.start(split.train), SubsetSource(task.source, split.train)):
         of_model = referee.scores(task.render(rows).counts, rows.plan.labels)
-        score = float(np.mean(list(of_model.values())))
+        mean = float(np.mean(list(of_model.values())))
         scores.append(
-            {"guidance": guidance, "n_steps": n_steps, "score": score, "by_donor": split.by_donor, **of_model}
+            {
+                "guidance": candidate.guidance,
+                "n_steps": candidate.n_steps,
+                "score": mean,
+                "by_donor": split.by_donor,
+                **of_model,
+            }
         )
         if task.deadline is not None and time.monotonic() > task.deadline:
             break
@@ -61,25 +68,21 @@ def decide(task: Task) -> Choice:
     return Choice(best["guidance"], best["n_steps"], {name: [s[name] for s in scores] for name in scores[0]})
 
 
-def _candidates(
-    task: Task, plain: Start, cells: SubsetSource, scores: list[dict[str, Any]]
-) -> Iterator[tuple[float, int, Start]]:
-    """Yield guidance, steps and rows: first the plain rows, then other guidances, then refinements of the best so far."""
+def _candidates(task: Task, plain: Start, cells: SubsetSource) -> Iterator[tuple[Choice, Start]]:
+    """Yield choices and their rows; the preferred one comes last."""
     config = task.config
-    for guidance in (config.guidance, *config.guidance_options):
-        yield guidance, 0, plain.guided(guidance)
+    for guidance in (*config.guidance_options, config.guidance):
+        yield Choice(guidance), plain.guided(guidance)
     if config.objective is None:
         return
-    guidance = _best(scores, config.margin)["guidance"]
-    start = plain.guided(guidance)
-    result = task.refine(cells, start, config.refine.n_steps)
+    result = task.refine(cells, plain, config.refine.n_steps)
     if result.status == "interrupted":
         raise KeyboardInterrupt  # who interrupts the candidates does not want the longer refinement of all cells
     for n_steps, codes in result.checkpoints.items():
-        yield guidance, n_steps, start.moved(codes)
+        yield Choice(config.guidance, n_steps), plain.moved(codes)
 
 
 def _best(scores: list[dict[str, Any]], margin: float) -> dict[str, Any]:
-    """Return the best candidate, or the first one where none is better by the margin."""
+    """Return the best candidate, or the last one where none is better by the margin."""
     best = max(scores, key=lambda s: s["score"])
-    return best if best["score"] >= scores[0]["score"] + margin else scores[0]
+    return best if best["score"] >= scores[-1]["score"] + margin else scores[-1]

@@ -12,8 +12,8 @@ from scdd._rng import stream
 from scdd.data import Source, split_indices
 from scdd.metrics import TEST_MODELS, preprocess
 
-MODELS = ("LR", "kNN", "RF", "MLP")
-_MAX_CELLS = 2000
+MODELS = ("LR", "kNN", "RF")
+_MAX_CELLS = 1500
 _MIN_CELLS = 20
 
 

@@ -41,10 +41,10 @@ class RefineConfig:
         Real cells per class and step.
     """
 
-    n_steps: int = 40
+    n_steps: int = 20
     lr: float = 0.02
     leash: float = 0.3
-    checkpoints: tuple[int, ...] = (20, 40)
+    checkpoints: tuple[int, ...] = (10, 20)
     real_per_class: int = 64
 
 
