@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 import operator
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scdd.errors import BudgetError
+from scdd.errors import BudgetError, InputError
 
 SmallClass = Literal["keep", "cap", "error"]
 
@@ -82,6 +83,26 @@ def resolve_sizes(
     return rows, [
         f"{len(small)} classes have fewer cells than rows asked for, and get the rows all the same: {listed}."
     ]
+
+
+def deadline(max_seconds: float | None) -> float | None:
+    """Turn a time limit into the value of ``time.monotonic()`` at which it is over; None is no limit.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If it is not a number of at least 0.
+    """
+    if max_seconds is None:
+        return None
+    try:
+        value = math.nan if isinstance(max_seconds, (bool, str)) else float(max_seconds)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not value >= 0:
+        msg = f"max_seconds must be a number of at least 0, or None for no limit, got {max_seconds!r}."
+        raise InputError(msg)
+    return time.monotonic() + value
 
 
 def _proportional(fraction: float, sizes: NDArray[np.int64]) -> NDArray[np.int64]:

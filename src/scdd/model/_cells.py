@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from scdd._compat import is_in_memory_sparse
 from scdd.data import MemorySource
 from scdd.errors import GeneError, InputError
 from scdd.pp._load import load_counts
@@ -18,6 +21,33 @@ if TYPE_CHECKING:
 
     from scdd.data import Source
     from scdd.pp import CheckedInput
+
+
+class KeptObsm(Mapping[str, Any]):
+    """Embeddings of the kept cells as dense arrays; each is made when it is asked for, for most are never used.
+
+    Parameters
+    ----------
+    obsm
+        ``obsm`` of an AnnData: arrays, sparse matrices or data frames.
+    kept
+        The cells that were kept.
+    """
+
+    def __init__(self, obsm: Mapping[str, Any], kept: NDArray[np.int64] | slice) -> None:
+        self._obsm, self._kept = obsm, kept
+
+    def __getitem__(self, key: str) -> NDArray[Any]:
+        value = self._obsm[key]
+        if is_in_memory_sparse(value):
+            return np.asarray(value.tocsr()[self._kept].toarray())
+        return np.asarray(value)[self._kept]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._obsm)
+
+    def __len__(self) -> int:
+        return len(self._obsm)
 
 
 def align_genes(adata: AnnData, genes: Sequence[str]) -> AnnData:

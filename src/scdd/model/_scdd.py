@@ -15,7 +15,7 @@ from scvi.data.fields import CategoricalObsField
 from scvi.model.base import BaseModelClass
 from tqdm.auto import tqdm
 
-from scdd._budget import resolve_sizes
+from scdd._budget import deadline, resolve_sizes
 from scdd._compat import warn
 from scdd._rng import Seed, canonical_seed, stream
 from scdd.distill import PRESETS, DistillConfig, distill
@@ -24,7 +24,7 @@ from scdd.encoders import get as get_encoder
 from scdd.errors import InputError
 from scdd.model import _persist
 from scdd.model._anndata import distilled_anndata, generated_anndata
-from scdd.model._cells import align_genes, require_all_kept, unlabelled_source
+from scdd.model._cells import KeptObsm, align_genes, require_all_kept, unlabelled_source
 from scdd.model._provenance import overall_status, provenance
 from scdd.model._quality import quality
 from scdd.model._sample import draw_conditions, sample_counts, sample_latents
@@ -222,7 +222,7 @@ class SCDD(ModelState, BaseModelClass):
             seed=self._seed,
             early_stopping=early_stopping,
             with_generator=generator,
-            deadline=None if max_seconds is None else time.monotonic() + max_seconds,
+            deadline=deadline(max_seconds),
         )
         self._latents, self._status, self._seconds = result.latents, result.status, result.seconds
         self.history_ = {
@@ -254,7 +254,7 @@ class SCDD(ModelState, BaseModelClass):
             return self._latents.copy()
         adata = align_genes(adata, self._meta.genes)
         source = unlabelled_source(adata, layer if layer is not None else self._meta.layer)
-        cells = Cells(source, np.asarray(self._meta.genes), self.module.hvg.cpu().numpy(), adata.obsm, adata)
+        cells = Cells(source, np.asarray(self._meta.genes), self.module.hvg.cpu().numpy(), KeptObsm(adata.obsm, slice(None)), adata)
         return encode(self.module, source, self._encoder.features(cells), batch_size=batch_size)
 
     def generate(
@@ -340,7 +340,7 @@ class SCDD(ModelState, BaseModelClass):
         )
         for message in found:
             warn(message)
-        start = time.monotonic()
+        start, until = time.monotonic(), deadline(max_seconds)
         with tqdm(total=None, desc="distillation", disable=not progress, leave=True) as bar:
             result = distill(
                 self.module,
@@ -349,7 +349,7 @@ class SCDD(ModelState, BaseModelClass):
                 sizes,
                 config=config,
                 seed=seed,
-                deadline=None if max_seconds is None else start + max_seconds,
+                deadline=until,
                 on_step=lambda loss: (bar.update(), bar.set_postfix(loss=f"{loss:.3f}")) and None,
             )
         uns = {

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scdd.encoders import Cells, Encoder, Features
 from scdd.errors import InputError, NotTrainedError
 from scdd.model import _persist
+from scdd.model._cells import KeptObsm
 from scdd.model._metadata import Metadata
 from scdd.module import AutoencoderConfig, ModuleShape, SCDDModule, SCDGConfig
 from scdd.pp import CheckedInput, highly_variable
@@ -75,7 +76,7 @@ class ModelState:
 
     def _cells(self, hvg: NDArray[np.int64]) -> Cells:
         kept = self._checked.kept if self._checked is not None else slice(None)
-        obsm = {key: np.asarray(self._obsm[key])[kept] for key in self._obsm}
+        obsm = KeptObsm(self._obsm, kept)
         return Cells(self._source, np.asarray(self._meta.genes), hvg, obsm, self._cells_adata)
 
     @property

@@ -114,7 +114,7 @@ def distill(
     --------
     >>> import scdd
     >>> adata = scdd.datasets.simulate(n_obs=300, n_vars=100)
-    >>> syn = scdd.tl.distill(adata, n_per_class=2, preset="fast", progress=False, max_seconds=2)
+    >>> syn = scdd.tl.distill(adata, n_per_class=2, preset="fast", progress=False)
     >>> syn.shape
     (8, 100)
 
@@ -126,14 +126,18 @@ def distill(
 
     import numpy as np
 
+    from scdd._budget import deadline as deadline_of
     from scdd._budget import resolve_sizes
     from scdd.distill import PRESETS
+    from scdd.distill._codes import GENERATORS
     from scdd.objectives import parse
     from scdd.pp import check
 
-    deadline = None if max_seconds is None else time.monotonic() + max_seconds
+    deadline = deadline_of(max_seconds)
     seed = canonical_seed(seed)
     PRESETS.get(preset)
+    if generator is not None:
+        GENERATORS.get(generator)
     if objective not in ("auto", "none"):
         parse(objective)
     if model is not None:
