@@ -1,4 +1,4 @@
-"""The examples of the docstrings run and print what they say."""
+"""The examples of the docstrings run and print what they say, with a small budget where they train a model."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def _examples() -> list[doctest.DocTest]:
     return [test for test in found if test.examples]
 
 
+@pytest.mark.usefixtures("small_budget")
 @pytest.mark.parametrize("example", [pytest.param(test, id=test.name) for test in _examples()])
 def test_example(example: doctest.DocTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -47,7 +47,7 @@ def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = 0)
     --------
     >>> import scdd
     >>> adata = scdd.datasets.simulate(n_obs=300, n_vars=100)
-    >>> syn = scdd.tl.distill(adata, n_per_class=1, preset="fast", progress=False, max_seconds=2)
+    >>> syn = scdd.tl.distill(adata, n_per_class=1, preset="fast", progress=False)
     >>> scdd.tl.expand(syn, n=5).shape
     (20, 100)
     """
