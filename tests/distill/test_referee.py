@@ -7,15 +7,19 @@ import pytest
 
 from scdd.data import MemorySource, SubsetSource
 from scdd.distill import DistillConfig, RefineConfig, distill
-from scdd.distill import _run as run_module
 from scdd.distill import _start as start_module
 from scdd.distill._referee import MODELS, Referee, inner_split
 from scdd.distill._refine import RefineResult
+from scdd.distill._task import Task
 
 from ._toy import make_source, world
 
 CONFIG = DistillConfig(
-    objective="moments", prior_cells=None, refine=RefineConfig(n_steps=2, checkpoints=(1, 2)), margin=0.01
+    objective="moments",
+    prior_cells=None,
+    guidance_options=(),
+    refine=RefineConfig(n_steps=2, checkpoints=(1, 2)),
+    margin=0.01,
 )
 
 
@@ -102,12 +106,12 @@ def distilled(monkeypatch: pytest.MonkeyPatch, candidate, *, config: DistillConf
     """Distil with a refinement that is replaced: ``candidate(codes)`` is what every checkpoint holds."""
     seen = []
 
-    def fake(module, source, beginning, *args):
+    def fake(self, source, beginning, *args):
         seen.append(source)
         moved = candidate(beginning.codes)
         return RefineResult({1: moved, 2: moved}, [1.0, 1.0], "complete")
 
-    monkeypatch.setattr(run_module, "_refine", fake)
+    monkeypatch.setattr(Task, "refine", fake)
     w = world()
     result = distill(w.module, w.source, w.latents, np.full(4, 2), config=config, seed=0)
     return result, seen
@@ -126,7 +130,7 @@ def test_refinement_that_hurts_is_refused(monkeypatch: pytest.MonkeyPatch):
     scores = result.record["inner"]["score"]
     assert scores[0] > scores[1] + 0.05
     w = world()
-    config = DistillConfig(objective=None, prior_cells=None)
+    config = DistillConfig(objective=None, prior_cells=None, guidance_options=())
     plain = distill(w.module, w.source, w.latents, np.full(4, 2), config=config, seed=0)
     np.testing.assert_array_equal(result.counts.toarray(), plain.counts.toarray())
 
@@ -152,9 +156,27 @@ def test_refinement_that_helps_is_kept(monkeypatch: pytest.MonkeyPatch):
     np.testing.assert_array_equal(inner.index, split.train)
 
 
-def test_gain_within_the_margin_is_not_enough(monkeypatch: pytest.MonkeyPatch):
+def test_difference_within_the_margin_changes_nothing(monkeypatch: pytest.MonkeyPatch):
+    """The whole refinement is preferred: what is not worse by the margin stays."""
     result, _ = distilled(monkeypatch, lambda codes: codes)
-    assert result.record["n_steps"] == 0
+    assert result.record["n_steps"] == 2
+
+
+def test_guidance_is_chosen_where_it_helps(monkeypatch: pytest.MonkeyPatch):
+    """The start is spoilt; the guidance option alone is scored well."""
+    original = Referee.scores
+    calls = []
+
+    def scores(self, counts, labels):
+        calls.append(counts)
+        good = original(self, counts, labels)
+        return {name: value if len(calls) == 1 else value - 0.2 for name, value in good.items()}
+
+    monkeypatch.setattr(Referee, "scores", scores)
+    config = DistillConfig(objective="moments", guidance_options=(0.5,), refine=CONFIG.refine)
+    result, _ = distilled(monkeypatch, lambda codes: codes, config=config)
+    assert (result.record["guidance"], result.record["n_steps"]) == (0.5, 0)
+    assert result.record["inner"]["guidance"] == [0.5, 0.0, 0.0, 0.0]
 
 
 def test_without_referee_the_refinement_is_taken(monkeypatch: pytest.MonkeyPatch):

@@ -13,7 +13,7 @@ from scdd._rng import stream
 from scdd.distill._blocks import blocks
 from scdd.distill._evidence import Evidence
 from scdd.distill._expected_log import ExpectedLog
-from scdd.distill._render import DENOISED_DEPTH, RENDERERS, RenderInput
+from scdd.distill._render import RENDERERS, RenderInput
 from scdd.module import SCDDModule
 
 MEAN_FLOOR = 0.05  # smaller expected counts are not stored: they would be most of the file
@@ -119,10 +119,9 @@ def render_rows(
                 means.append(sp.csr_matrix(np.where(mean[mine] < MEAN_FLOOR, 0, mean[mine]), dtype=np.float32))
                 order.append(members[mine])
     back = np.argsort(np.concatenate(order), kind="stable")
-    depth = plan.library * np.where(plan.kind == "denoised", DENOISED_DEPTH, 1.0)
-    return RenderedRows(
-        sp.csr_matrix(sp.vstack(counts, format="csr")[back]), sp.csr_matrix(sp.vstack(means, format="csr")[back]), depth
-    )
+    rows = sp.csr_matrix(sp.vstack(counts, format="csr")[back])
+    depth = np.asarray(rows.sum(axis=1, dtype=np.float64)).ravel()
+    return RenderedRows(rows, sp.csr_matrix(sp.vstack(means, format="csr")[back]), depth)
 
 
 def _target(rates: NDArray[np.floating], library: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from scdd._interrupt import deferred
 from scdd.data import Source
 from scdd.distill._config import DistillConfig
 from scdd.distill._decide import decide
@@ -32,11 +33,11 @@ class Distilled:
     weight
         Number of original cells that each row stands for (n,); sums to the number of cells.
     depth
-        Depth (n,) at which each row was rendered.
+        Total counts (n,) of each row.
     codes
         Codes (n, n_latent) float32.
     status
-        ``"complete"``, ``"interrupted"`` or ``"out_of_time"``.
+        ``"complete"``, ``"interrupted"``, ``"out_of_time"`` or ``"not_finite"`` (the refinement diverged).
     record
         What was decided and scored, JSON-safe.
     """
@@ -89,10 +90,13 @@ def distill(
     """
     task = Task(module, source, latents, sizes, config, seed, deadline)
     record: dict[str, Any] = {"objective": "none", "n_steps": 0, "guidance": config.guidance, "inner": {}, "losses": []}
-    start = task.start(np.arange(source.n_obs))
+    with deferred() as interrupt:
+        start = task.start(np.arange(source.n_obs))
     status = "complete"
     with frozen(module):
         try:
+            if interrupt.raised:
+                raise KeyboardInterrupt
             choice = decide(task)
             record |= {"guidance": choice.guidance, "inner": choice.scores}
             start = start.guided(choice.guidance)
@@ -107,7 +111,10 @@ def distill(
                 status = "out_of_time"
         except KeyboardInterrupt:
             status = "interrupted"
-    rows = task.render(start)
+    with deferred() as interrupt:
+        rows = task.render(start)
+    if interrupt.raised:
+        status = "interrupted"
     return Distilled(
         rows.counts, rows.mean, start.plan, start.weight, rows.depth, start.codes.z.cpu().numpy(), status, record
     )

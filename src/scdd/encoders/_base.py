@@ -112,6 +112,8 @@ class Encoder(ABC):
     """
 
     info: ClassVar[EncoderInfo]
+    #: hash of the first embedding: what stands for weights that are not ours to save
+    embedding_digest: str = ""
 
     def fit(self, cells: Cells, *, seed: int) -> None:  # noqa: B027
         """Adapt to the data before the first call; pretrained encoders check here that they know the genes."""
@@ -121,9 +123,10 @@ class Encoder(ABC):
         """Return the embedding (n_obs, dim) float32 of all cells."""
 
     def features(self, cells: Cells, *, device: str = "cpu") -> Features:
-        """Return the input of the latent head for these cells; by default their embedding, checked and standardised."""
+        """Return the input of the latent head for these cells; by default their embedding, checked."""
         embedding = np.asarray(self.encode(cells, device=device), dtype=np.float32)
         check_embedding(embedding, cells.source.n_obs, self.info.name)
+        self.embedding_digest = self.embedding_digest or hashlib.sha256(embedding.tobytes()).hexdigest()
         return EmbeddingFeatures(embedding)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -139,11 +142,16 @@ class Encoder(ABC):
         return self.info.name
 
     def content_hash(self) -> str:
-        """Return a hash of the name, version and arrays: two encoders with the same hash give the same embedding."""
+        """Return a hash of the name, the version, and the arrays (or, where there are none, of the first embedding).
+
+        Two encoders with the same hash give the same embedding.
+        """
         digest = hashlib.sha256(f"{self.spec}/{self.info.version}".encode())
         for name, array in sorted(self.arrays().items()):
             digest.update(f"{name}/{array.dtype.str}/{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
+        if not self.arrays():
+            digest.update(self.embedding_digest.encode())
         return digest.hexdigest()[:16]
 
 

@@ -39,6 +39,11 @@ class PCAEncoder(Encoder):
         self.components: NDArray[np.float32] | None = None
         self.mean: NDArray[np.float32] | None = None
 
+    @property
+    def spec(self) -> str:
+        """``"pca:<number of components>"``: those that were fitted, else those asked for."""
+        return f"pca:{self.n_components if self.components is None else len(self.components)}"
+
     def fit(self, cells: Cells, *, seed: int) -> None:
         """Fit the components."""
         from sklearn.decomposition import PCA

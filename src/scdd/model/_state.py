@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from scdd.encoders import Cells, Encoder, Features
+from scdd.encoders import Cells, EmbeddingFeatures, Encoder, Features
 from scdd.errors import InputError, NotTrainedError
 from scdd.model import _persist
 from scdd.model._cells import KeptObsm
@@ -62,6 +63,8 @@ class ModelState:
             scdg=SCDGConfig(),
         )
         self.module = _persist.new_module(shape, hvg, seed)
+        if isinstance(self._features, EmbeddingFeatures):
+            self.module.autoencoder.scale_features(torch.from_numpy(self._features.embedding))
         self._status: dict[str, str] = {}
         self._seconds: dict[str, float] = {}
         self._quality: dict[str, float] = {}

@@ -60,6 +60,8 @@ class Autoencoder(nn.Module):
     loc: Tensor
     scale: Tensor
     theta: Tensor
+    feature_loc: Tensor
+    feature_scale: Tensor
 
     def __init__(
         self, n_features: int, n_genes: int, n_classes: int, *, config: AutoencoderConfig | None = None
@@ -79,11 +81,13 @@ class Autoencoder(nn.Module):
         self.classifier = nn.Linear(config.n_latent, n_classes)
         self.register_buffer("loc", torch.zeros(config.n_latent))
         self.register_buffer("scale", torch.ones(config.n_latent))
+        self.register_buffer("feature_loc", torch.zeros(n_features))
+        self.register_buffer("feature_scale", torch.ones(n_features))
         self.register_buffer("theta", torch.ones(n_genes))
 
     def encode(self, features: Tensor) -> Tensor:
         """Return standardised latents (n, n_latent) of features (n, n_features)."""
-        return (self.head(features) - self.loc) / self.scale
+        return (self.head((features - self.feature_loc) / self.feature_scale) - self.loc) / self.scale
 
     def log_proportions(self, z: Tensor) -> Tensor:
         """Return the log of each gene's share of the counts of the HVGs (n, n_genes), at standardised latents."""
@@ -124,6 +128,12 @@ class Autoencoder(nn.Module):
             + config.latent_weight * z.square().mean()
         )
         return {"loss": total, "reconstruction": reconstruction, "classification": cross_entropy}
+
+    @torch.no_grad()
+    def scale_features(self, features: Tensor) -> None:
+        """Bring the features (n, n_features) of an encoder to mean 0 and standard deviation 1: embeddings differ in scale."""
+        self.feature_loc.copy_(features.mean(0))
+        self.feature_scale.copy_(features.std(0, correction=0).clamp_min(1e-6))
 
     @torch.no_grad()
     def standardise(self, z: Tensor) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from scdd._interrupt import deferred
 from scdd._rng import stream
 from scdd.data import Source
 from scdd.data._moments import pooled_counts, within_class_dispersion
@@ -97,13 +98,10 @@ def train_module(
         early_stopping=early_stopping,
         deadline=deadline,
     )
-    latents = encode(module, source, features)
-    module.autoencoder.standardise(torch.from_numpy(latents).to(module.device))
-    latents = encode(module, source, features)
-    codes = (torch.from_numpy(v.astype(np.int64)).to(module.device) for v in (source.labels, source.batches))
-    module.set_latent_statistics(torch.from_numpy(latents).to(module.device), *codes)
-    module.library.fit(source.library, source.labels, source.batches)
-    fit_rest(module, source, latents, seed=seed)
+    with deferred() as interrupt:
+        latents = _fit_closed_forms(module, source, features, seed=seed)
+    if interrupt.raised:
+        stages["autoencoder"] = replace(stages["autoencoder"], status="interrupted")
     if with_generator and stages["autoencoder"].status in ("complete", "early_stopped"):
         stages["generator"] = fit_generator(
             module,
@@ -127,6 +125,17 @@ def train_module(
         {name: stage.status for name, stage in stages.items()},
         {name: stage.seconds for name, stage in stages.items()},
     )
+
+
+def _fit_closed_forms(module: SCDDModule, source: Source, features: Features, *, seed: int) -> NDArray[np.float32]:
+    """Standardise the latents, and fit what has a closed form on them; return them."""
+    module.autoencoder.standardise(torch.from_numpy(encode(module, source, features)).to(module.device))
+    latents = encode(module, source, features)
+    codes = (torch.from_numpy(v.astype(np.int64)).to(module.device) for v in (source.labels, source.batches))
+    module.set_latent_statistics(torch.from_numpy(latents).to(module.device), *codes)
+    module.library.fit(source.library, source.labels, source.batches)
+    fit_rest(module, source, latents, seed=seed)
+    return latents
 
 
 @torch.no_grad()

@@ -1,0 +1,47 @@
+"""Short parts that Ctrl-C must not tear: the interruption is kept until they are done."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass
+class Interrupt:
+    """Whether the user interrupted meanwhile."""
+
+    raised: bool = False
+
+
+@contextmanager
+def deferred() -> Iterator[Interrupt]:
+    """Let the first Ctrl-C wait until the block is done; a second one raises at once.
+
+    Only the main thread receives signals, so elsewhere this does nothing.
+
+    Examples
+    --------
+    >>> with deferred() as interrupt:
+    ...     pass  # something short whose result would be lost
+    >>> interrupt.raised
+    False
+    """
+    interrupt = Interrupt()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupt
+        return
+
+    def handler(signum: int, frame: FrameType | None) -> None:
+        if interrupt.raised:
+            raise KeyboardInterrupt
+        interrupt.raised = True
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield interrupt
+    finally:
+        signal.signal(signal.SIGINT, before)
