@@ -84,20 +84,16 @@ def distill(
     -------
     AnnData with all genes of the input:
 
-    `X` : :class:`scipy.sparse.csr_matrix` (dtype `float32`)
-        Integer counts.
-    `obs[labels_key]`, `obs[batch_key]` : categorical
-        Class, with the categories of the input, and the batch that the row was decoded at.
-    `obs["scdd_weight"]`, `obs["scdd_library"]`, `obs["scdd_kind"]`
-        Number of original cells that the row stands for; its depth; ``"denoised"`` or ``"noisy"``.
-    `layers["scdd_mean"]` : :class:`scipy.sparse.csr_matrix`
-        Expected counts of a real cell; entries below 0.05 are left out.
-    `var["scdd_dispersion"]`, `var["scdd_hvg"]`
-        Inverse dispersion of the negative binomial; highly variable genes of the input.
-    `obsm["X_scdd"]` : :class:`numpy.ndarray`
-        Codes.
-    `uns["scdd"]` : :class:`dict`
-        Parameters, versions, seed, encoder, sizes, inner scores, warnings.
+    - ``X``: CSR float32, integer counts;
+    - ``obs[labels_key]`` and ``obs[batch_key]``: class, with the categories of the input, and the batch that the row was
+      decoded at;
+    - ``obs["scdd_weight"]``: number of original cells that the row stands for; ``obs["scdd_library"]``: its depth;
+      ``obs["scdd_kind"]``: ``"denoised"`` or ``"noisy"``;
+    - ``layers["scdd_mean"]``: CSR float32, expected counts of a real cell; entries below 0.05 are left out;
+    - ``var["scdd_dispersion"]``: inverse dispersion of the negative binomial; ``var["scdd_hvg"]``: highly variable genes
+      of the input;
+    - ``obsm["X_scdd"]``: codes;
+    - ``uns["scdd"]``: parameters, versions, seed, encoder, sizes, inner scores, warnings.
 
     Rows of a class are nested: the first 1 (5, 10, 50) are themselves a good set.
 
