@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scdd._compat import is_in_memory_sparse
 from scdd.data import MemorySource
 from scdd.errors import GeneError, InputError
+from scdd.pp._counts import judge
 from scdd.pp._load import load_counts
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ def require_all_kept(checked: CheckedInput, adata: AnnData) -> None:
 
 
 def unlabelled_source(adata: AnnData, layer: str | None) -> Source:
-    """Return the counts of cells without labels as a Source of one class."""
+    """Return the counts of cells without labels as a Source of one class; normalised values are refused."""
     loaded, _ = load_counts(adata, layer)
+    judge(loaded.scan, loaded.library, adata, layer=layer, allow_normalized=False)
     labels = np.zeros(adata.n_obs, dtype=np.int32)
     counts = loaded.counts
     rows = counts if hasattr(counts, "indptr") else counts.raw(np.arange(adata.n_obs))

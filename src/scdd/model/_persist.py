@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +110,8 @@ def attach_cells(model: SCDD, adata: AnnData) -> None:
     meta = model._meta
     aligned = align_genes(adata, meta.genes)
     model._checked = relabelled_check(aligned, meta)
+    # a saved model holds the names of the genes only; and what the door says belongs to the cells
+    model._meta = replace(meta, var=model._checked.var, warnings=list(model._checked.warnings))
     model._obsm, model._cells_adata = aligned.obsm, aligned
     model._features = model._encoder.features(model._cells(model.module.hvg.cpu().numpy()))
     model._latents = None

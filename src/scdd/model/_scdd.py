@@ -21,7 +21,7 @@ from scdd._rng import Seed, canonical_seed, stream
 from scdd.distill import PRESETS, DistillConfig, distill
 from scdd.encoders import Cells, Encoder
 from scdd.encoders import get as get_encoder
-from scdd.errors import InputError
+from scdd.errors import InputError, LabelError
 from scdd.model import _persist
 from scdd.model._anndata import distilled_anndata, generated_anndata
 from scdd.model._cells import KeptObsm, align_genes, require_all_kept, unlabelled_source
@@ -204,17 +204,18 @@ class SCDD(ModelState, BaseModelClass):
         -----
         After Ctrl-C the model keeps what it has learnt and can be used; ``model.status`` says so.
         """
+        source = self._source  # a clear error where there are no cells
         config = TrainConfig()
         stage = replace(config.autoencoder, batch_size=batch_size)
         if max_epochs is not None:
             if max_epochs < 1:
                 msg = f"max_epochs must be at least 1, got {max_epochs}."
                 raise InputError(msg)
-            stage = replace(stage, n_steps=max_epochs * -(-self._source.n_obs // batch_size))
+            stage = replace(stage, n_steps=max_epochs * -(-source.n_obs // batch_size))
         assert self._features is not None
         result: TrainResult = train_module(
             self.module,
-            self._source,
+            source,
             self._features,
             config=replace(config, autoencoder=stage),
             trainer_config=TrainerConfig(accelerator, devices, precision, progress),
@@ -249,12 +250,19 @@ class SCDD(ModelState, BaseModelClass):
         self._check_trained()
         if adata is None:
             if self._latents is None:
+                source = self._source  # a clear error where there are no cells
                 assert self._features is not None
-                self._latents = encode(self.module, self._source, self._features, batch_size=batch_size)
+                self._latents = encode(self.module, source, self._features, batch_size=batch_size)
             return self._latents.copy()
         adata = align_genes(adata, self._meta.genes)
         source = unlabelled_source(adata, layer if layer is not None else self._meta.layer)
-        cells = Cells(source, np.asarray(self._meta.genes), self.module.hvg.cpu().numpy(), KeptObsm(adata.obsm, slice(None)), adata)
+        cells = Cells(
+            source,
+            np.asarray(self._meta.genes),
+            self.module.hvg.cpu().numpy(),
+            KeptObsm(adata.obsm, slice(None)),
+            adata,
+        )
         return encode(self.module, source, self._encoder.features(cells), batch_size=batch_size)
 
     def generate(
@@ -287,8 +295,8 @@ class SCDD(ModelState, BaseModelClass):
         """
         self._check_trained()
         seed = canonical_seed(seed)
-        if n < 1:
-            msg = f"n must be at least 1, got {n}."
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            msg = f"n must be an integer of at least 1, got {n!r}."
             raise InputError(msg)
         codes, batches = draw_conditions(self.module, self._meta, n, labels, batch, seed=seed)
         latents = sample_latents(self.module, codes, batches, guidance=guidance, seed=seed)
@@ -331,10 +339,18 @@ class SCDD(ModelState, BaseModelClass):
             config = replace(config, objective=None if objective == "none" else objective)
         if generator is not None:
             config = replace(config, generator=generator)
+        cells = np.bincount(source.labels, minlength=len(source.class_names))
+        if not cells.all():
+            absent = [name for name, n in zip(source.class_names, cells, strict=True) if not n]
+            msg = (
+                f"There are no cells of {len(absent)} of the {len(cells)} classes of the model: "
+                f"{', '.join(map(repr, absent[:5]))}. Distil cells of all its classes, or train a model on these."
+            )
+            raise LabelError(msg)
         sizes, found = resolve_sizes(
             n_per_class,
             fraction,
-            np.bincount(source.labels),
+            cells,
             source.class_names,
             small_class=small_class,  # type: ignore[arg-type]
         )
@@ -363,6 +379,9 @@ class SCDD(ModelState, BaseModelClass):
             "warnings": [*self._meta.warnings, *found],
             "record": result.record,
             **provenance(self),
+            # of the cells that were distilled: they need not be those of the training
+            "n_obs": source.n_obs,
+            "class_sizes": cells,
         }
         return distilled_anndata(result, self.module, self._meta, uns)
 
