@@ -55,6 +55,9 @@ def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = 0)
     import scipy.sparse as sp
     from anndata import AnnData
 
+    from scdd.pp._check import check_type
+
+    check_type(syn)
     if _keys.MEAN not in syn.layers:
         msg = f"syn has no layers[{_keys.MEAN!r}]: pass the result of scdd.tl.distill."
         raise InputError(msg)
@@ -67,11 +70,14 @@ def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = 0)
     seed = canonical_seed(seed)
     rng = stream(seed, "expand")
     mean = sp.csr_matrix(syn.layers[_keys.MEAN])
-    theta = np.asarray(syn.var[_keys.DISPERSION], dtype=np.float64)
+    if noise == "nb" and _keys.DISPERSION not in syn.var:
+        msg = f"syn has no var[{_keys.DISPERSION!r}], which noise='nb' needs. Use noise='poisson'."
+        raise InputError(msg)
+    theta = np.asarray(syn.var[_keys.DISPERSION], dtype=np.float64) if noise == "nb" else None
     parts = []
     for start in range(0, syn.n_obs, _BLOCK):
         mu = np.repeat(mean[start : start + _BLOCK].toarray().astype(np.float64), n, axis=0)
-        if noise == "nb":
+        if theta is not None:
             mu *= rng.gamma(theta, 1 / theta, size=mu.shape)
         parts.append(sp.csr_matrix(rng.poisson(mu).astype(np.float32)))
     keep = [c for c in syn.obs.columns if c not in (_keys.LIBRARY, _keys.KIND, _keys.WEIGHT)]
