@@ -46,7 +46,7 @@ def _bytes(value: Any) -> list[bytes]:
                 out += [repr(series.tolist()).encode()]
         return out
     if isinstance(value, dict) or hasattr(value, "keys"):
-        return [b for key in value.keys() for b in (repr(key).encode(), *_bytes(value[key]))]  # noqa: SIM118
+        return [b for key in value.keys() for b in (repr(key).encode(), *_bytes(value[key]))]
     return [repr(value).encode()]
 
 
@@ -194,7 +194,7 @@ def test_global_seeds_have_no_influence(small: AnnData, expected: AnnData) -> No
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()
     try:
         torch.manual_seed(99)
-        np.random.seed(99)  # noqa: NPY002
+        np.random.seed(99)
         assert (_run(small).X != expected.X).nnz == 0
     finally:
         torch.set_rng_state(torch_state)
