@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from scdd.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -57,3 +62,24 @@ class TrainerConfig:
     devices: int | list[int] | str = "auto"
     precision: Any = "32-true"
     progress: bool = True
+
+    def place(self) -> tuple[str, torch.device]:
+        """Return Lightning's accelerator, and the device of everything outside of a stage.
+
+        ``"auto"`` takes an NVIDIA GPU if there is one, else the CPU (as in scvi-tools, never MPS: ask for it).
+
+        Raises
+        ------
+        scdd.errors.InputError
+            If a GPU is asked for and there is none.
+        """
+        import torch
+
+        available = torch.cuda.is_available()
+        if self.accelerator in ("gpu", "cuda") and not available:
+            msg = "A GPU is asked for, but torch sees none. Use accelerator='cpu' (device='cpu') or 'auto'."
+            raise InputError(msg)
+        if self.accelerator in ("auto", "gpu", "cuda") and available:
+            number = self.devices[0] if isinstance(self.devices, list) else 0
+            return "gpu", torch.device("cuda", number)
+        return ("cpu" if self.accelerator == "auto" else self.accelerator), torch.device("cpu")

@@ -207,7 +207,7 @@ def fit_stage(
         loaders["val_dataloaders"] = _loader(held_out)
     with _quiet():
         trainer = L.Trainer(
-            accelerator=trainer_config.accelerator,
+            accelerator=trainer_config.place()[0],
             devices=trainer_config.devices,
             precision=trainer_config.precision,
             max_steps=config.n_steps,

@@ -86,7 +86,8 @@ def train_module(
     After an interruption the parts that come later are fitted in closed form only, and the generator, if it was not
     reached, stays the identity: what was computed can be used.
     """
-    module.theta.copy_(torch.from_numpy(within_class_dispersion(source)))
+    _, device = trainer_config.place()
+    module.to(device).theta.copy_(torch.from_numpy(within_class_dispersion(source)))
     stages: dict[str, StageResult] = {}
     stages["autoencoder"] = fit_autoencoder(
         module,
@@ -98,6 +99,7 @@ def train_module(
         early_stopping=early_stopping,
         deadline=deadline,
     )
+    module.to(device)  # Lightning leaves what it trained on the CPU
     with deferred() as interrupt:
         latents = _fit_closed_forms(module, source, features, seed=seed)
     if interrupt.raised:
@@ -114,6 +116,7 @@ def train_module(
             seed=seed,
             deadline=deadline,
         )
+        module.to(device)
     elif with_generator:
         msg = (
             f"Training ended early ({stages['autoencoder'].status}): the generator was not trained and is the identity."
