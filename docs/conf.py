@@ -53,6 +53,7 @@ extensions = [
     "sphinx_autodoc_typehints",
     "sphinx_copybutton",
     "sphinx_design",
+    "_prose",
     "_references",
 ]
 exclude_patterns = ["_build", "**.ipynb_checkpoints"]
@@ -126,5 +127,9 @@ html_theme = "sphinx_book_theme"
 html_title = f"scdd {version}"
 html_static_path = ["_static"]
 html_css_files = ["css/custom.css"]
-html_theme_options = {"navigation_with_keys": False, "show_navbar_depth": 1}
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_navbar_depth": 1,
+    "navbar_persistent": [],  # the search field stands in the side bar
+}
 pygments_style = "default"
