@@ -112,7 +112,7 @@ class Encoder(ABC):
     """
 
     info: ClassVar[EncoderInfo]
-    #: hash of the first embedding: what stands for weights that are not ours to save
+    #: Hash of the first embedding, which stands for weights that are not ours to save
     embedding_digest: str = ""
 
     def fit(self, cells: Cells, *, seed: int) -> None:  # noqa: B027
