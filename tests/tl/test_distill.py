@@ -127,13 +127,10 @@ def test_weights_sum_to_the_cells_of_each_class(real: AnnData, syn: AnnData) -> 
 
 def test_library_and_kind(real: AnnData, syn: AnnData) -> None:
     assert set(syn.obs["scdd_kind"]) == {"denoised", "noisy"}
+    np.testing.assert_allclose(syn.obs["scdd_library"], np.asarray(syn.X.sum(axis=1)).ravel())
     library = np.asarray(real.X.sum(axis=1)).ravel()
-    per_kind = syn.obs.groupby("scdd_kind", observed=True)["scdd_library"]
-    assert library.min() <= per_kind.min()["noisy"] <= per_kind.max()["noisy"] <= library.max()
-    denoised = (syn.obs["scdd_kind"] == "denoised").to_numpy()
-    share = (np.asarray(syn.X.sum(axis=1)).ravel() / syn.obs["scdd_library"])[denoised]
-    # nothing fills these rows up: where all genes are variable, the expected log alone sums to less
-    assert share.between(0.7, 1.02).all()
+    noisy = syn.obs["scdd_library"][syn.obs["scdd_kind"] == "noisy"]
+    assert library.min() * 0.9 <= noisy.min() <= noisy.max() <= library.max() * 1.1
 
 
 def test_expected_counts(syn: AnnData) -> None:
@@ -143,8 +140,7 @@ def test_expected_counts(syn: AnnData) -> None:
     assert mean.data.min() >= 0.05
     noisy = (syn.obs["scdd_kind"] == "noisy").to_numpy()
     total = np.asarray(mean.sum(axis=1)).ravel()
-    assert (total[noisy] <= syn.obs["scdd_library"][noisy] * 1.001).all()
-    assert (total[noisy] >= syn.obs["scdd_library"][noisy] * 0.9).all()
+    np.testing.assert_allclose(total[noisy], syn.obs["scdd_library"][noisy], rtol=0.1)
 
 
 def test_var_and_codes(real: AnnData, syn: AnnData) -> None:
