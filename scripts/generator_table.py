@@ -81,7 +81,7 @@ def one(name: str, split: int, seed: int, engine: str, n: int) -> list[dict[str,
         lines.append(
             {"set": name, "split": split, "cells": what, "RF": score, **{f: overall.get(f, np.nan) for f in FIGURES}}
         )
-    lines[0] |= {"seconds": seconds, **{k: v for k, v in model._quality.items()}}
+    lines[0] |= {"seconds": seconds, **(model._quality or {})}
     return lines
 
 
