@@ -74,6 +74,7 @@ napoleon_use_rtype = False  # types stand in the signature; what a docstring say
 # attributes as plain text: as entries of their own they would double those that autodoc finds
 napoleon_custom_sections = [("Attributes", "returns_style")]
 typehints_defaults = "braces"
+typehints_document_rtype_none = False
 always_use_bars_union = True
 
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
