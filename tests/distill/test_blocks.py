@@ -70,7 +70,9 @@ def test_rows_keep_their_order_and_their_latent():
     with torch.no_grad():
         expected = module.rates(latents).numpy() * rows.library[:, None]
     mean = rendered.mean.toarray()
-    np.testing.assert_allclose(mean, np.where(expected < MEAN_FLOOR, 0, expected), rtol=1e-4, atol=1e-6)
+    clear = np.abs(expected - MEAN_FLOOR) > 0.02 * MEAN_FLOOR  # kept or not, whatever the rounding to 6 bits
+    np.testing.assert_allclose(mean[clear], np.where(expected < MEAN_FLOOR, 0, expected)[clear], rtol=0.016)
+    assert mean[mean > 0].min() >= MEAN_FLOOR
     counts = rendered.counts.toarray()
     for i in range(len(rows)):
         own = np.corrcoef(np.log1p(counts[i]), np.log1p(expected[i]))[0, 1]

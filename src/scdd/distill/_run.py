@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd._interrupt import deferred
+from scdd._threads import one_thread
 from scdd.data import Source
 from scdd.distill._config import DistillConfig
 from scdd.distill._decide import decide
@@ -90,10 +91,10 @@ def distill(
     """
     task = Task(module, source, latents, sizes, config, seed, deadline)
     record: dict[str, Any] = {"objective": "none", "n_steps": 0, "guidance": config.guidance, "inner": {}, "losses": []}
-    with deferred() as interrupt:
+    with deferred() as interrupt, one_thread():
         start = task.start(np.arange(source.n_obs))
     status = "complete"
-    with frozen(module):
+    with frozen(module), one_thread():
         try:
             if interrupt.raised:
                 raise KeyboardInterrupt

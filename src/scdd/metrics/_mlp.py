@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from scdd._rng import torch_stream
+from scdd._threads import one_thread
 from scdd.metrics._models import Predictor
 
 __all__ = ["fit_mlp"]
@@ -57,7 +55,7 @@ def fit_mlp(
     y = torch.from_numpy(codes.astype(np.int64))
     network = _network(x.shape[1], width, len(classes), generator)
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
-    with _one_thread():
+    with one_thread():
         for _ in range(steps):
             if len(x) > batch_size:
                 batch = torch.randint(len(x), (batch_size,), generator=generator)
@@ -69,25 +67,11 @@ def fit_mlp(
             optimizer.step()
 
     def predict(test_x: NDArray[np.float32]) -> NDArray[np.integer]:
-        with torch.no_grad(), _one_thread():
+        with torch.no_grad(), one_thread():
             scores = network(torch.from_numpy(np.ascontiguousarray(test_x, dtype=np.float32)))
         return classes[scores.argmax(dim=1).numpy()]
 
     return predict
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Use one thread for a while: on a busy machine threads that wait for each other make small layers 20 times slower.
-
-    It also makes the result independent of the number of cores.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _network(n_in: int, width: int, n_out: int, generator: torch.Generator) -> nn.Sequential:

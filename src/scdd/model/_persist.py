@@ -16,7 +16,7 @@ from scdd._rng import stream
 from scdd._version import versions
 from scdd.encoders import Encoder
 from scdd.encoders import get as get_encoder
-from scdd.errors import CorruptModelError
+from scdd.errors import CorruptModelError, InputError
 from scdd.io import read_model, write_model
 from scdd.model._cells import align_genes
 from scdd.model._metadata import Metadata
@@ -117,9 +117,18 @@ def attach_cells(model: SCDD, adata: AnnData) -> None:
     model._latents = None
 
 
-def with_cells(model: SCDD, adata: AnnData) -> SCDD:
-    """Return the model with these cells; the given one keeps its own."""
+def with_cells(model: SCDD, adata: AnnData, labels_key: str | None = None) -> SCDD:
+    """Return the model with these cells; the given one keeps its own.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If another label column is named than that of the model.
+    """
     model._check_trained()
+    if labels_key not in (None, model._meta.labels_key):
+        msg = f"The model was trained on the labels {model._meta.labels_key!r}, not {labels_key!r}. Train a model on these."
+        raise InputError(msg)
     twin = copy.copy(model)
     attach_cells(twin, adata)
     return twin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -118,8 +119,6 @@ def distill(
     ----------
     Yu et al., scDD, arXiv 2503.04357.
     """
-    import time
-
     import numpy as np
 
     from scdd._budget import deadline as deadline_of
@@ -136,10 +135,20 @@ def distill(
         GENERATORS.get(generator)
     if objective not in ("auto", "none"):
         parse(objective)
+    accelerator, devices = _place(device)
+    options: dict[str, Any] = {
+        "objective": objective,
+        "preset": preset,
+        "generator": generator,
+        "fraction": fraction,
+        "small_class": small_class,
+        "seed": seed,
+        "progress": progress,
+    }
     if model is not None:
-        return _with_model(
-            adata, model, n_per_class, objective, preset, generator, fraction, small_class, seed, max_seconds, progress
-        )
+        from scdd.model._persist import with_cells
+
+        return with_cells(model, adata, labels_key).distill(n_per_class, max_seconds=max_seconds, **options)
     labels_key, batch_key, donor_key, layer = _registered(adata, labels_key, batch_key, donor_key, layer)
     checked = check(
         adata, labels_key=labels_key, batch_key=batch_key, donor_key=donor_key, layer=layer, unlabeled=unlabeled
@@ -148,57 +157,22 @@ def distill(
     # a wrong budget is told before any work; the warnings come from model.distill
     resolve_sizes(n_per_class, fraction, np.bincount(source.labels), source.class_names, small_class=small_class)
 
-    from scdd.model import SCDD
+    from scdd.model import SCDD  # seconds to import: after everything that can be refused
 
     model = SCDD.from_checked(checked, adata, encoder=encoder, seed=seed)
-    accelerator, devices = _place(device)
     model.train(
         accelerator=accelerator,
         devices=devices,
         progress=progress,
-        max_seconds=None if deadline is None else max(deadline - time.monotonic(), 0.0),
+        max_seconds=_left(deadline),
         generator=(generator or PRESETS.get(preset).generator) == "scdg",
     )
-    return model.distill(
-        n_per_class,
-        objective=objective,
-        preset=preset,
-        generator=generator,
-        fraction=fraction,
-        small_class=small_class,
-        seed=seed,
-        max_seconds=None if deadline is None else max(deadline - time.monotonic(), 0.0),
-        progress=progress,
-    )
+    return model.distill(n_per_class, max_seconds=_left(deadline), **options)
 
 
-def _with_model(
-    adata: AnnData,
-    model: SCDD,
-    n_per_class: Any,
-    objective: Any,
-    preset: str,
-    generator: str | None,
-    fraction: float | None,
-    small_class: str,
-    seed: int,
-    max_seconds: float | None,
-    progress: bool,
-) -> AnnData:
-    """Distil the cells of ``adata`` with a model that has been trained."""
-    from scdd.model._persist import with_cells
-
-    return with_cells(model, adata).distill(
-        n_per_class,
-        objective=objective,
-        preset=preset,
-        generator=generator,
-        fraction=fraction,
-        small_class=small_class,
-        seed=seed,
-        max_seconds=max_seconds,
-        progress=progress,
-    )
+def _left(deadline: float | None) -> float | None:
+    """Return the seconds until the deadline."""
+    return None if deadline is None else max(deadline - time.monotonic(), 0.0)
 
 
 def _registered(
@@ -222,5 +196,8 @@ def _place(device: str) -> tuple[str, int | list[int] | str]:
     if name not in ("auto", "cpu", "cuda", "gpu", "mps") or (number and not number.isdigit()):
         msg = f"Unknown device {device!r}. Use 'auto', 'cpu', 'cuda', 'cuda:<number>' or 'mps'."
         raise InputError(msg)
+    from scdd.train import TrainerConfig
+
     accelerator = "gpu" if name == "cuda" else name
+    TrainerConfig(accelerator).place()  # tells where there is no such device
     return accelerator, [int(number)] if number else 1

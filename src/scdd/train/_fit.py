@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm.auto import tqdm
 
+from scdd._threads import one_thread
 from scdd.errors import TrainingError
 from scdd.train._config import StageConfig, TrainerConfig
 
@@ -205,7 +206,7 @@ def fit_stage(
         extra.append(early)
         held_out = [validation(i) for i in range(n_validation)]
         loaders["val_dataloaders"] = _loader(held_out)
-    with _quiet():
+    with _quiet(), one_thread():
         trainer = L.Trainer(
             accelerator=trainer_config.place()[0],
             devices=trainer_config.devices,
