@@ -70,8 +70,8 @@ def test_rows_keep_their_order_and_their_latent():
     with torch.no_grad():
         expected = module.rates(latents).numpy() * rows.library[:, None]
     mean = rendered.mean.toarray()
-    clear = np.abs(expected - MEAN_FLOOR) > 0.02 * MEAN_FLOOR  # kept or not, whatever the rounding to 6 bits
-    np.testing.assert_allclose(mean[clear], np.where(expected < MEAN_FLOOR, 0, expected)[clear], rtol=0.016)
+    clear = np.abs(expected - MEAN_FLOOR) > 0.04 * MEAN_FLOOR  # kept or not, whatever the rounding to 5 bits
+    np.testing.assert_allclose(mean[clear], np.where(expected < MEAN_FLOOR, 0, expected)[clear], rtol=0.033)
     assert mean[mean > 0].min() >= MEAN_FLOOR
     counts = rendered.counts.toarray()
     for i in range(len(rows)):

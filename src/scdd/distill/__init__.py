@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scdd.distill._blocks import blocks
 from scdd.distill._codes import Codes, invert
-from scdd.distill._config import PRESETS, DistillConfig
+from scdd.distill._config import PRESETS, DistillConfig, resolve_config
 from scdd.distill._expected_log import ExpectedLog
 from scdd.distill._init import INITIALISERS
 from scdd.distill._refine import RefineConfig, RowFeatures, refine
@@ -31,4 +31,5 @@ __all__ = [
     "plan_rows",
     "refine",
     "render_rows",
+    "resolve_config",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scdd._registry import Registry
 from scdd.distill._refine import RefineConfig
@@ -73,3 +73,36 @@ PRESETS.register("paper")(
         refine=RefineConfig(n_steps=500, lr=0.05, leash=0.0, checkpoints=()),
     )
 )
+
+
+def resolve_config(
+    preset: str | DistillConfig,
+    *,
+    objective: str | Mapping[str, float] | None = "auto",
+    generator: str | None = None,
+) -> DistillConfig:
+    """Return the parameters of a preset, with another objective or generator if one is named.
+
+    Parameters
+    ----------
+    preset
+        Name in :data:`PRESETS`, or the parameters themselves.
+    objective
+        ``"auto"``: that of the preset; ``"none"`` or None: no refinement.
+    generator
+        None: that of the preset.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If there is no such preset.
+
+    Examples
+    --------
+    >>> resolve_config("paper", objective="distribution").code_noise
+    1.0
+    """
+    config = PRESETS.get(preset) if isinstance(preset, str) else preset
+    if objective != "auto":
+        config = replace(config, objective=None if objective == "none" else objective)
+    return config if generator is None else replace(config, generator=generator)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scdd._compat import is_in_memory_sparse
 from scdd.data import MemorySource
-from scdd.errors import GeneError, InputError
+from scdd.errors import GeneError, InputError, LabelError
 from scdd.pp._counts import judge
 from scdd.pp._load import load_counts
 
@@ -80,6 +80,25 @@ def require_all_kept(checked: CheckedInput, adata: AnnData) -> None:
     if left_out:
         msg = f"{left_out} cells have no counts. Remove them first: sc.pp.filter_cells(adata, min_counts=1)."
         raise InputError(msg)
+
+
+def class_sizes(source: Source) -> NDArray[np.int64]:
+    """Return the number of cells (n_classes,) of each class of the model.
+
+    Raises
+    ------
+    scdd.errors.LabelError
+        If a class has none.
+    """
+    sizes = np.bincount(source.labels, minlength=len(source.class_names))
+    if not sizes.all():
+        absent = [name for name, n in zip(source.class_names, sizes, strict=True) if not n]
+        msg = (
+            f"There are no cells of {len(absent)} of the {len(sizes)} classes of the model: "
+            f"{', '.join(map(repr, absent[:5]))}. Distil cells of all its classes, or train a model on these."
+        )
+        raise LabelError(msg)
+    return sizes
 
 
 def unlabelled_source(adata: AnnData, layer: str | None) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,16 +15,16 @@ from scvi.data.fields import CategoricalObsField
 from scvi.model.base import BaseModelClass
 from tqdm.auto import tqdm
 
-from scdd._budget import deadline, resolve_sizes
+from scdd._budget import SmallClass, deadline, resolve_sizes
 from scdd._compat import warn
 from scdd._rng import Seed, canonical_seed, stream
-from scdd.distill import PRESETS, DistillConfig, distill
+from scdd.distill import DistillConfig, distill, resolve_config
 from scdd.encoders import Cells, Encoder
 from scdd.encoders import get as get_encoder
-from scdd.errors import InputError, LabelError
+from scdd.errors import InputError
 from scdd.model import _persist
 from scdd.model._anndata import distilled_anndata, generated_anndata
-from scdd.model._cells import KeptObsm, align_genes, require_all_kept, unlabelled_source
+from scdd.model._cells import KeptObsm, align_genes, class_sizes, require_all_kept, unlabelled_source
 from scdd.model._provenance import overall_status, provenance
 from scdd.model._quality import quality
 from scdd.model._sample import draw_conditions, sample_counts, sample_latents
@@ -205,19 +205,12 @@ class SCDD(ModelState, BaseModelClass):
         After Ctrl-C the model keeps what it has learnt and can be used; ``model.status`` says so.
         """
         source = self._source  # a clear error where there are no cells
-        config = TrainConfig()
-        stage = replace(config.autoencoder, batch_size=batch_size)
-        if max_epochs is not None:
-            if max_epochs < 1:
-                msg = f"max_epochs must be at least 1, got {max_epochs}."
-                raise InputError(msg)
-            stage = replace(stage, n_steps=max_epochs * -(-source.n_obs // batch_size))
         assert self._features is not None
         result: TrainResult = train_module(
             self.module,
             source,
             self._features,
-            config=replace(config, autoencoder=stage),
+            config=TrainConfig().with_epochs(max_epochs, batch_size=batch_size, n_obs=source.n_obs),
             trainer_config=TrainerConfig(accelerator, devices, precision, progress),
             engine=self._engine,
             seed=self._seed,
@@ -313,7 +306,7 @@ class SCDD(ModelState, BaseModelClass):
         preset: str | DistillConfig = "default",
         generator: str | None = None,
         fraction: float | None = None,
-        small_class: str = "keep",
+        small_class: SmallClass = "keep",
         seed: Seed = None,
         max_seconds: float | None = None,
         progress: bool = True,
@@ -334,30 +327,18 @@ class SCDD(ModelState, BaseModelClass):
         self._check_trained()
         source = self._source
         seed = self._seed if seed is None else canonical_seed(seed)
-        config = PRESETS.get(preset) if isinstance(preset, str) else preset
-        if objective != "auto":
-            config = replace(config, objective=None if objective == "none" else objective)
-        if generator is not None:
-            config = replace(config, generator=generator)
-        cells = np.bincount(source.labels, minlength=len(source.class_names))
-        if not cells.all():
-            absent = [name for name, n in zip(source.class_names, cells, strict=True) if not n]
-            msg = (
-                f"There are no cells of {len(absent)} of the {len(cells)} classes of the model: "
-                f"{', '.join(map(repr, absent[:5]))}. Distil cells of all its classes, or train a model on these."
-            )
-            raise LabelError(msg)
-        sizes, found = resolve_sizes(
-            n_per_class,
-            fraction,
-            cells,
-            source.class_names,
-            small_class=small_class,  # type: ignore[arg-type]
-        )
+        config = resolve_config(preset, objective=objective, generator=generator)
+        cells = class_sizes(source)
+        sizes, found = resolve_sizes(n_per_class, fraction, cells, source.class_names, small_class=small_class)
         for message in found:
             warn(message)
         start, until = time.monotonic(), deadline(max_seconds)
-        with tqdm(total=None, desc="distillation", disable=not progress, leave=True) as bar:
+        with tqdm(
+            total=config.refine.n_steps if config.objective else None,
+            desc="distillation",
+            disable=not progress,
+            leave=True,
+        ) as bar:
             result = distill(
                 self.module,
                 source,

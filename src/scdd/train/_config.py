@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scdd.errors import InputError
@@ -42,6 +42,16 @@ class TrainConfig:
 
     autoencoder: StageConfig = StageConfig(n_steps=600, batch_size=128)
     generator: StageConfig = StageConfig(n_steps=1000, batch_size=32, weight_decay=0.0)
+
+    def with_epochs(self, max_epochs: int | None, *, batch_size: int, n_obs: int) -> TrainConfig:
+        """Return the budgets with another batch size and, if ``max_epochs`` is given, so many passes over the cells."""
+        stage = replace(self.autoencoder, batch_size=batch_size)
+        if max_epochs is not None:
+            if max_epochs < 1:
+                msg = f"max_epochs must be at least 1, got {max_epochs}."
+                raise InputError(msg)
+            stage = replace(stage, n_steps=max_epochs * -(-n_obs // batch_size))
+        return replace(self, autoencoder=stage)
 
 
 @dataclass(frozen=True)
