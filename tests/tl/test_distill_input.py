@@ -15,11 +15,12 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
 import scipy.sparse as sp
 import torch
 
 import scdd
-from scdd.errors import BudgetError, EncoderError, InputError, InputTypeError, ScddError, ScddWarning
+from scdd.errors import BudgetError, CountsError, EncoderError, InputError, InputTypeError, ScddError, ScddWarning
 from scdd.tl import distill
 
 if TYPE_CHECKING:
@@ -268,3 +269,16 @@ def test_coo_is_taken_or_refused_in_words(small: AnnData, expected: AnnData) -> 
     except ValueError:
         return  # anndata itself refuses it
     assert (_run(small).X != expected.X).nnz == 0
+
+
+def test_normalised_cells_are_taken_on_request(toy, small_budget):
+    """The hint of the error leads somewhere: the argument it names is there."""
+    counts = toy.X.copy()
+    sc.pp.normalize_total(toy, target_sum=1e4)
+    sc.pp.log1p(toy)
+    with pytest.raises(CountsError, match="allow_normalized"):
+        scdd.tl.distill(toy, 2, progress=False)
+    with pytest.warns(ScddWarning):
+        syn = scdd.tl.distill(toy, 2, preset="fast", allow_normalized=True, progress=False)
+    assert syn.n_vars == counts.shape[1]
+    assert (syn.X.data == np.rint(syn.X.data)).all()

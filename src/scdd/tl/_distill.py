@@ -31,6 +31,7 @@ def distill(
     fraction: float | None = None,
     small_class: Literal["keep", "cap", "error"] = "keep",
     unlabeled: Literal["error", "drop", "class"] = "error",
+    allow_normalized: bool = False,
     model: SCDD | None = None,
     seed: Seed = 0,
     device: str = "auto",
@@ -70,6 +71,8 @@ def distill(
         row per cell (``"cap"``), or an error.
     unlabeled
         Cells without a label: an error, left out (``"drop"``), or a class of their own (``"class"``).
+    allow_normalized
+        Take log-normalised input all the same: the counts are recovered as far as they can be, with a warning.
     model
         A trained model of these cells; then nothing is trained.
     seed
@@ -151,7 +154,13 @@ def distill(
         return with_cells(model, adata, labels_key).distill(n_per_class, max_seconds=max_seconds, **options)
     labels_key, batch_key, donor_key, layer = _registered(adata, labels_key, batch_key, donor_key, layer)
     checked = check(
-        adata, labels_key=labels_key, batch_key=batch_key, donor_key=donor_key, layer=layer, unlabeled=unlabeled
+        adata,
+        labels_key=labels_key,
+        batch_key=batch_key,
+        donor_key=donor_key,
+        layer=layer,
+        unlabeled=unlabeled,
+        allow_normalized=allow_normalized,
     )
     source = checked.source
     # a wrong budget is told before any work; the warnings come from model.distill
