@@ -70,8 +70,9 @@ def test_presets_are_what_they_say(model: scdd.model.SCDD) -> None:
 def test_rows_of_the_paper_are_rounded_means(model: scdd.model.SCDD) -> None:
     syn = model.distill(2, preset="paper", progress=False)
     assert set(syn.obs["scdd_kind"]) == {"plain"}
-    difference = np.abs(syn.X.toarray() - syn.layers["scdd_mean"].toarray())
-    assert difference.max() <= 0.5 + 1e-3
+    mean = syn.layers["scdd_mean"].toarray()
+    difference = np.abs(syn.X.toarray() - mean)
+    assert (difference <= 0.501 + mean / 31).all()  # the layer keeps 5 significant bits
 
 
 @pytest.mark.parametrize("generator", ["gaussian", "none"])
