@@ -47,8 +47,8 @@ class DistillConfig:
     objective: str | Mapping[str, float] | None = "gradient"
     init: str = "kmeans"
     code_noise: float = 0.2
-    guidance: float = 0.0
-    guidance_options: tuple[float, ...] = (0.125,)
+    guidance: float = 0.0625
+    guidance_options: tuple[float, ...] = (0.0,)
     prior_cells: float | None = 5.0
     prior_counts: float = 10.0
     rendering: str = "mix"
