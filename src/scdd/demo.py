@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     print(table(sets, train, test, args.seed).to_string(float_format="{:.3f}".format))
     print("\nMacro-F1 on the held-out donors, over the classes that have cells on both sides.")
 
-    syn.write_h5ad(args.out / "pancreas_distilled.h5ad")
+    syn.write_h5ad(args.out / "pancreas_distilled.h5ad", compression="gzip")
     figure = scdd.pl.compare(train, syn, adata_test=test, show=False, return_fig=True, seed=args.seed)
     assert figure is not None
     figure.savefig(args.out / "compare.png", dpi=120, bbox_inches="tight")
