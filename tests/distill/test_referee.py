@@ -173,7 +173,7 @@ def test_guidance_is_chosen_where_it_helps(monkeypatch: pytest.MonkeyPatch):
         return {name: value if len(calls) == 1 else value - 0.2 for name, value in good.items()}
 
     monkeypatch.setattr(Referee, "scores", scores)
-    config = DistillConfig(objective="moments", guidance_options=(0.5,), refine=CONFIG.refine)
+    config = DistillConfig(objective="moments", guidance=0.0, guidance_options=(0.5,), refine=CONFIG.refine)
     result, _ = distilled(monkeypatch, lambda codes: codes, config=config)
     assert (result.record["guidance"], result.record["n_steps"]) == (0.5, 0)
     assert result.record["inner"]["guidance"] == [0.5, 0.0, 0.0, 0.0]
