@@ -16,7 +16,7 @@ from scdd.distill._expected_log import ExpectedLog
 from scdd.distill._render import RENDERERS, RenderInput
 from scdd.module import SCDDModule
 
-MEAN_FLOOR = 0.0625  # smaller expected counts are not stored: they would be most of the file
+MEAN_FLOOR = 0.08  # smaller expected counts are not stored: they would be most of the file
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def distill(
       decoded at;
     - ``obs["scdd_weight"]``: number of original cells that the row stands for; ``obs["scdd_library"]``: its depth;
       ``obs["scdd_kind"]``: ``"denoised"`` or ``"noisy"``;
-    - ``layers["scdd_mean"]``: CSR float32, expected counts of a real cell; entries below 1/16 are left out;
+    - ``layers["scdd_mean"]``: CSR float32, expected counts of a real cell; entries below 0.08 are left out;
     - ``var["scdd_dispersion"]``: inverse dispersion of the negative binomial; ``var["scdd_hvg"]``: highly variable genes
       of the input;
     - ``obsm["X_scdd"]``: codes;
