@@ -18,7 +18,7 @@ def cells(n: int = 300, d: int = 4, seed: int = 0) -> np.ndarray:
 
 
 def start(name: str, z: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
-    return INITIALISERS.get(name)(z, n, np.random.default_rng(seed))
+    return INITIALISERS.get(name)(z, blocks(n), np.random.default_rng(seed))
 
 
 def inertia(z: np.ndarray, centres: np.ndarray) -> float:

@@ -18,8 +18,8 @@ class DistillConfig:
     objective
         Matching objective of the refinement (see :mod:`scdd.objectives`), or None for no refinement.
     init
-        Where rows start: a name in :data:`scdd.distill.INITIALISERS`, or ``"noise"`` for codes drawn from N(0, I), as
-        in the paper.
+        Where rows start that stand for many cells (noisy rows stand for one cell each, chosen by herding): a name in
+        :data:`scdd.distill.INITIALISERS`; or ``"noise"``: all codes are drawn from N(0, I), as in the paper.
     code_noise
         Noise level in (0, 1] at which the codes live; 1 in the paper.
     guidance
@@ -27,7 +27,7 @@ class DistillConfig:
     guidance_options
         Other values that the referee may prefer.
     prior_cells, prior_counts
-        How many cells and counts the decoder is worth when the cells of a row correct it (see
+        How many cells, and at most how many counts, the decoder is worth when the cells of a row correct it (see
         :mod:`scdd.distill._evidence`); None: no correction.
     rendering
         ``"mix"`` (denoised and noisy rows in turn), or a name in :data:`scdd.distill.RENDERERS`.

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd._registry import Registry
-from scdd.distill._blocks import blocks
 
 Latents = NDArray[np.float32]
-Initialiser = Callable[[Latents, int, np.random.Generator], Latents]
+Parts = list[tuple[int, int]]
+Initialiser = Callable[[Latents, Parts, np.random.Generator], Latents]
 
 INITIALISERS: Registry[Initialiser] = Registry("initialisation of the codes")
 
@@ -19,14 +19,14 @@ _N_ITER = 25
 
 
 @INITIALISERS.register("kmeans")
-def nested_kmeans(z: Latents, n: int, rng: np.random.Generator) -> Latents:
-    """Return ``n`` centres (n, d) of latents (n_cells, d), block by block.
+def nested_kmeans(z: Latents, parts: Parts, rng: np.random.Generator) -> Latents:
+    """Return centres (n, d) of latents (n_cells, d), part by part; ``parts`` are their ranges, the first is (0, 1).
 
-    The first centre is the mean. Each further block is found by k-means with all earlier centres held fixed, so that
-    every block fills the gaps that the earlier ones leave.
+    The first centre is the mean. Each further part is found by k-means with all earlier centres held fixed, so that
+    every part fills the gaps that the earlier ones leave.
     """
-    centres = np.empty((n, z.shape[1]), dtype=np.float32)
-    for start, stop in blocks(n):
+    centres = np.empty((parts[-1][1], z.shape[1]), dtype=np.float32)
+    for start, stop in parts:
         if start == 0:
             centres[0] = z.mean(axis=0)
         else:
@@ -66,27 +66,32 @@ def _plus_plus(z: Latents, distance: NDArray[np.floating], n: int, rng: np.rando
 
 
 @INITIALISERS.register("herding")
-def herding(z: Latents, n: int, rng: np.random.Generator) -> Latents:
-    """Return cells whose running mean follows the mean of the class (Welling 2009); repeated where n exceeds the cells."""
+def herding(z: Latents, parts: Parts, rng: np.random.Generator) -> Latents:
+    """Return cells whose running mean follows the mean of the class; repeated where there are more rows than cells."""
+    return z[herded(z, parts[-1][1])]
+
+
+def herded(z: Latents, n: int) -> NDArray[np.int64]:
+    """Return the indices (n,) of cells whose running mean follows the mean of all (Welling 2009); see :func:`herding`."""
     mean = z.mean(axis=0)
     total = np.zeros_like(mean)
     free = np.ones(len(z), dtype=bool)
-    out = np.empty((n, z.shape[1]), dtype=np.float32)
+    out = np.empty(n, dtype=np.int64)
     for i in range(n):
         if not free.any():
             free[:] = True
         candidates = np.flatnonzero(free)
         goal = mean * (i + 1) - total
-        best = candidates[((z[candidates] - goal) ** 2).sum(axis=1).argmin()]
-        free[best] = False
-        total += z[best]
-        out[i] = z[best]
+        out[i] = candidates[((z[candidates] - goal) ** 2).sum(axis=1).argmin()]
+        free[out[i]] = False
+        total += z[out[i]]
     return out
 
 
 @INITIALISERS.register("random_cells")
-def random_cells(z: Latents, n: int, rng: np.random.Generator) -> Latents:
-    """Return random cells; repeated where n exceeds the cells."""
+def random_cells(z: Latents, parts: Parts, rng: np.random.Generator) -> Latents:
+    """Return random cells; repeated where there are more rows than cells."""
+    n = parts[-1][1]
     order = np.concatenate([rng.permutation(len(z)) for _ in range(-(-n // len(z)))])
     return z[order[:n]].copy()
 

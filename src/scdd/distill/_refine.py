@@ -41,10 +41,10 @@ class RefineConfig:
         Real cells per class and step.
     """
 
-    n_steps: int = 20
+    n_steps: int = 60
     lr: float = 0.02
     leash: float = 0.3
-    checkpoints: tuple[int, ...] = (10, 20)
+    checkpoints: tuple[int, ...] = (20, 60)
     real_per_class: int = 64
 
 
@@ -66,18 +66,22 @@ class RowFeatures:
         Trained module; it is not changed.
     library
         Library sizes (n,) of the rows.
-    offset
-        Correction (n, n_hvg) of the expected log expression by the cells of each row.
+    corrections
+        Factors of the rates and offsets of the expected log (n, n_hvg), by which the cells of each row correct the
+        decoder; None: they do not.
     """
 
-    def __init__(self, module: SCDDModule, library: Tensor, offset: Tensor | None = None) -> None:
-        self.module, self.offset = module, offset
+    def __init__(self, module: SCDDModule, library: Tensor, corrections: tuple[Tensor, Tensor] | None = None) -> None:
+        self.module, self.corrections = module, corrections
         self.expected_log = ExpectedLog(library)
 
     def __call__(self, codes: Codes) -> Tensor:
         """Return features (n, n_hvg): one generator call, the decoder, the expectation over the count noise."""
-        features = self.expected_log(self.module.hvg_rates(codes.latents(self.module)))
-        return features if self.offset is None else (features + self.offset).clamp_min(0)
+        rates = self.module.hvg_rates(codes.latents(self.module))
+        if self.corrections is None:
+            return self.expected_log(rates)
+        factor, offset = self.corrections
+        return (self.expected_log(rates * factor) + offset).clamp_min(0)
 
 
 class RealBatches:

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from scdd._rng import stream
 from scdd.data import Source
-from scdd.distill._blocks import blocks
 from scdd.distill._codes import Codes, invert
 from scdd.distill._config import DistillConfig
 from scdd.distill._evidence import Evidence, gather_evidence
-from scdd.distill._init import INITIALISERS, squared_distance
-from scdd.distill._rows import RowPlan, plan_rows
+from scdd.distill._place import Places, place
+from scdd.distill._rows import RowPlan, plan_rows, row_kinds
 from scdd.module import SCDDModule
 
 
@@ -50,15 +49,6 @@ class Start:
         return replace(self, codes=codes)
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Rows of one class: latents (n, d), row of each cell among all rows, and pairs of row and cell, block by block."""
-
-    latents: NDArray[np.float32]
-    nearest: NDArray[np.int64]
-    pairs: NDArray[np.int64]
-
-
 def start_rows(
     module: SCDDModule,
     source: Source,
@@ -85,14 +75,14 @@ def start_rows(
         How.
     """
     first = np.concatenate([[0], np.cumsum(sizes)])
-    places: list[_Places] = []
+    places: list[Places] = []
     batches: list[NDArray[np.int64]] = []
     for label, n in enumerate(sizes):
         of_class = cells[source.labels[cells] == label]
-        of = _place(latents[of_class], int(n), config.init, stream(seed, "init", label))
+        of = place(latents[of_class], row_kinds(int(n), config.rendering), config.init, stream(seed, "init", label))
         batches.append(_majority(of.pairs, source.batches[of_class], int(n), len(source.batch_names)))
         pairs = np.stack([of.pairs[0] + first[label], of_class[of.pairs[1]]])
-        places.append(_Places(of.latents, of.nearest, pairs))
+        places.append(Places(of.latents, of.nearest, pairs))
     plan = plan_rows(module, sizes, batches, rendering=config.rendering, seed=seed)
     codes = _codes(module, np.concatenate([p.latents for p in places]), plan, config, seed)
     evidence = None
@@ -108,27 +98,6 @@ def start_rows(
         )
     weight = [np.bincount(p.nearest, minlength=n) for p, n in zip(places, sizes, strict=True)]
     return Start(codes, plan, np.concatenate(weight).astype(np.float64), evidence)
-
-
-def _place(z: NDArray[np.float32], n: int, init: str, rng: np.random.Generator) -> _Places:
-    """Place ``n`` rows among the latents (n_cells, d) of a class.
-
-    The cells of a row are those nearest to it among the rows up to its own block: later blocks do not change it.
-    """
-    if init == "noise":  # codes from nowhere stand for random cells
-        latents = np.tile(z.mean(axis=0), (n, 1))
-        distance: NDArray[np.floating] = rng.random(
-            (n, len(z))
-        ).T  # row by row: the draws of the first rows do not depend on n
-    else:
-        latents = INITIALISERS.get(init)(z, n, rng)
-        distance = squared_distance(z, latents)
-    pairs = []
-    for start, stop in blocks(n):
-        among = distance[:, :stop].argmin(axis=1)
-        cells = np.flatnonzero(among >= start)
-        pairs.append(np.stack([among[cells], cells]))
-    return _Places(latents, distance.argmin(axis=1), np.concatenate(pairs, axis=1))
 
 
 def _codes(module: SCDDModule, places: NDArray[np.float32], plan: RowPlan, config: DistillConfig, seed: int) -> Codes:

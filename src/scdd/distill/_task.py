@@ -56,10 +56,12 @@ class Task:
         assert config.objective is not None
         hvg = self.module.hvg.cpu().numpy()
         library = torch.from_numpy(start.plan.library.astype(np.float32)).to(device)
-        offset = None if start.evidence is None else torch.from_numpy(start.evidence.log_offset).to(device)
+        corrections = None
+        if start.evidence is not None:
+            corrections = start.evidence.corrections(self.module, start.plan.kind == "denoised")
         return refine(
             start.codes,
-            RowFeatures(self.module, library, offset),
+            RowFeatures(self.module, library, corrections),
             build(
                 config.objective, n_features=len(hvg), n_classes=len(source.class_names), seed=self.seed, device=device
             ),
