@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from scdd.model._metadata import Metadata
 
-_BLOCK = 512
+_BLOCK = 512  # cells whose rates of all genes are dense at once
+_CALL = 8192  # cells in one call of the generator, which holds a matrix (n_latent, n_latent) for each
 
 
 def draw_conditions(
@@ -73,8 +74,12 @@ def sample_latents(
     """Return latents (n, n_latent) by exactly one call of the generator for each cell, from pure noise."""
     device = module.device
     noise = torch.randn(len(labels), module.scdg.n_latent, generator=torch_stream(seed, "generate")).to(device)
-    conditions = (torch.from_numpy(v).to(device) for v in (labels, batches))
-    return module.scdg(noise, torch.ones(len(labels), device=device), *conditions, guidance)
+    classes, batch = (torch.from_numpy(v).to(device) for v in (labels, batches))
+    parts = [
+        module.scdg(z, torch.ones(len(z), device=device), c, b, guidance)
+        for z, c, b in zip(noise.split(_CALL), classes.split(_CALL), batch.split(_CALL), strict=True)
+    ]
+    return torch.cat(parts)
 
 
 @torch.no_grad()

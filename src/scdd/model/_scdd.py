@@ -184,7 +184,7 @@ class SCDD(ModelState, BaseModelClass):
         ----------
         max_epochs
             Passes over the cells for the latent space and decoder. Default: a budget of 600 steps, whatever the number
-            of cells. The generator always takes 1000 steps on latents.
+            of cells. The generator always takes 500 steps on latents.
         accelerator, devices
             Where to run, as in scvi-tools. ``"auto"`` takes a GPU if there is one.
         batch_size

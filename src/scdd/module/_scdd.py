@@ -39,16 +39,15 @@ class ModuleShape:
 _PRIOR_CELLS = 20  # the pooled covariance weighs as much as this many cells of a class
 
 
-def _shrunken_factors(residual: Tensor, labels: Tensor, n_classes: int) -> Tensor:
-    """Return the Cholesky factors (n_classes, d, d) of the class covariances, each shrunken to the pooled one."""
+def _shrunken_covariances(residual: Tensor, labels: Tensor, n_classes: int) -> Tensor:
+    """Return the covariances (n_classes, d, d) within the classes, each shrunken to the pooled one."""
     d = residual.shape[1]
     pooled = residual.T @ residual / len(residual) + 1e-4 * torch.eye(d, device=residual.device)
-    factors = []
+    covariances = []
     for label in range(n_classes):
         own = residual[labels == label]
-        covariance = (own.T @ own + _PRIOR_CELLS * pooled) / (len(own) + _PRIOR_CELLS)
-        factors.append(torch.linalg.cholesky(covariance))
-    return torch.stack(factors)
+        covariances.append((own.T @ own + _PRIOR_CELLS * pooled) / (len(own) + _PRIOR_CELLS))
+    return torch.stack(covariances)
 
 
 class SCDDModule(nn.Module):
@@ -73,7 +72,7 @@ class SCDDModule(nn.Module):
     class_means: Tensor
     grand_mean: Tensor
     within_sd: Tensor
-    class_factors: Tensor
+    class_covariances: Tensor
     sizes: Tensor
 
     def __init__(self, shape: ModuleShape, hvg: Tensor) -> None:
@@ -88,7 +87,7 @@ class SCDDModule(nn.Module):
         self.register_buffer("class_means", torch.zeros(shape.n_classes, n_latent))
         self.register_buffer("grand_mean", torch.zeros(n_latent))
         self.register_buffer("within_sd", torch.ones(n_latent))
-        self.register_buffer("class_factors", torch.eye(n_latent).repeat(shape.n_classes, 1, 1))
+        self.register_buffer("class_covariances", torch.eye(n_latent).repeat(shape.n_classes, 1, 1))
         self.register_buffer("sizes", torch.zeros(shape.n_classes, shape.n_batches, dtype=torch.int64))
         self.autoencoder = Autoencoder(shape.n_features, shape.n_hvg, shape.n_classes, config=shape.autoencoder)
         self.rest_decoder = RestDecoder(n_latent, shape.n_vars - shape.n_hvg)
@@ -115,12 +114,19 @@ class SCDDModule(nn.Module):
 
     def gaussian(self, codes: Tensor, labels: Tensor) -> Tensor:
         """Map whitened codes (n, n_latent) to the shrunken Gaussian of their class: the control of the generator."""
-        factors = self.class_factors[labels].to(codes.dtype)
+        factors = torch.linalg.cholesky(self.class_covariances)[labels].to(codes.dtype)
         return self.class_means[labels].to(codes.dtype) + (factors @ codes[:, :, None])[:, :, 0]
 
     def shift(self, labels: Tensor) -> Tensor:
         """Return the way (n, n_latent) from the mean of all classes to the mean of each label's class."""
         return self.class_means[labels] - self.grand_mean
+
+    def start_generator(self, z: Tensor) -> None:
+        """Let the generator start from the Gaussians of the classes, and of all latents ``z`` (n, n_latent) together."""
+        whole = torch.cov(z.T, correction=0) + 1e-4 * torch.eye(z.shape[1], device=z.device)
+        self.scdg.start_from(
+            torch.cat([self.class_means, z.mean(0, keepdim=True)]), torch.cat([self.class_covariances, whole[None]])
+        )
 
     @torch.no_grad()
     def set_latent_statistics(self, z: Tensor, labels: Tensor, batches: Tensor) -> None:
@@ -136,6 +142,6 @@ class SCDDModule(nn.Module):
         self.grand_mean.copy_(self.class_means.mean(0))
         residual = z - self.class_means[labels]
         self.within_sd.copy_(residual.square().mean(0).sqrt().clamp_min(1e-3))
-        self.class_factors.copy_(_shrunken_factors(residual, labels, n_classes))
+        self.class_covariances.copy_(_shrunken_covariances(residual, labels, n_classes))
         pairs = labels * self.shape.n_batches + batches
         self.sizes.copy_(torch.bincount(pairs, minlength=self.sizes.numel()).reshape(self.sizes.shape))

@@ -40,7 +40,15 @@ class SCDG(nn.Module):
 
     is one network call: the identity at :math:`t=0`, a sample of the class from pure noise at :math:`t=1`, and in
     between the return of a lightly noised latent to the data manifold. How F is trained is the matter of an engine
-    (:mod:`scdd.module.engines`); the last layer starts at zero, so an untrained generator is the identity.
+    (:mod:`scdd.module.engines`).
+
+    F is a network on top of a closed form. Were the latents of a class Gaussian, :math:`N(\mu_y, \Sigma_y)`, the map
+
+    .. math:: G_0(z_t, t, y) = \mu_y + \Sigma_y^{1/2} \left((1-t)^2 \Sigma_y + t^2 I\right)^{-1/2} (z_t - (1-t) \mu_y)
+
+    would already turn noised latents into latents of the class, in one step and at every level. :meth:`start_from` gives
+    it the means and covariances; the network, whose last layer starts at zero, learns what differs from it. So a
+    generator starts as good as a Gaussian of each class. Before that it is the identity.
 
     Parameters
     ----------
@@ -57,6 +65,11 @@ class SCDG(nn.Module):
     diffusion generator, arXiv 2503.04357.
     """
 
+    started: Tensor
+    mean: Tensor
+    basis: Tensor
+    sd: Tensor
+
     def __init__(self, n_latent: int, n_classes: int, n_batches: int = 1, *, config: SCDGConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or SCDGConfig()
@@ -71,6 +84,10 @@ class SCDG(nn.Module):
         self.output = nn.Linear(config.n_hidden, n_latent)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
+        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("mean", torch.zeros(n_classes + 1, n_latent))
+        self.register_buffer("basis", torch.eye(n_latent).repeat(n_classes + 1, 1, 1))
+        self.register_buffer("sd", torch.ones(n_classes + 1, n_latent))
 
     @property
     def null_class(self) -> int:
@@ -82,6 +99,29 @@ class SCDG(nn.Module):
         """Index of the batch condition that stands for "any batch"."""
         return self.n_batches
 
+    @torch.no_grad()
+    def start_from(self, mean: Tensor, covariance: Tensor) -> None:
+        """Take the Gaussians of the classes for the closed form that the network corrects.
+
+        Parameters
+        ----------
+        mean, covariance
+            (n_classes + 1, n_latent) and (n_classes + 1, n_latent, n_latent); the last is that of all classes together.
+        """
+        variance, basis = torch.linalg.eigh(covariance)
+        self.mean.copy_(mean)
+        self.basis.copy_(basis)
+        self.sd.copy_(variance.clamp_min(1e-6).sqrt())
+        self.started.fill_(True)
+
+    def gaussian_direction(self, z: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        """Return the direction (n, n_latent) of the closed form: that of a Gaussian of each class."""
+        t = t[:, None]
+        mean, basis, sd = (v[labels].to(z.dtype) for v in (self.mean, self.basis, self.sd))
+        along = ((z - (1 - t) * mean)[:, None] @ basis)[:, 0]
+        shrink = 1 - sd / ((1 - t).square() * sd.square() + t.square()).sqrt()
+        return (basis @ (along * shrink / t.clamp_min(1e-6))[:, :, None])[:, :, 0] - mean
+
     def direction(self, z: Tensor, t: Tensor, labels: Tensor, batches: Tensor) -> Tensor:
         """Return F(z, t, y, b): (n, n_latent); the straight way from the data to ``z``, per unit of noise level."""
         condition = (
@@ -90,7 +130,8 @@ class SCDG(nn.Module):
         h = self.input(z)
         for block in self.blocks:
             h = block(h, condition)
-        return self.output(h)
+        learnt = self.output(h)
+        return learnt + self.gaussian_direction(z, t, labels) if self.started else learnt
 
     def forward(self, z: Tensor, t: Tensor, labels: Tensor, batches: Tensor, guidance: float = 1.0) -> Tensor:
         """Denoise latents in one call.

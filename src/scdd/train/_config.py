@@ -41,7 +41,7 @@ class TrainConfig:
     """Budgets of the two stages of training."""
 
     autoencoder: StageConfig = StageConfig(n_steps=600, batch_size=128)
-    generator: StageConfig = StageConfig(n_steps=1000, batch_size=32, weight_decay=0.0)
+    generator: StageConfig = StageConfig(n_steps=500, batch_size=32, lr=1e-3, weight_decay=0.0)
 
     def with_epochs(self, max_epochs: int | None, *, batch_size: int, n_obs: int) -> TrainConfig:
         """Return the budgets with another batch size and, if ``max_epochs`` is given, so many passes over the cells."""

@@ -119,6 +119,7 @@ def fit_generator(
     scdg = module.scdg
     method = ENGINES.get(engine)()
     z = torch.from_numpy(np.ascontiguousarray(latents))
+    module.start_generator(z.to(module.device))
     batch_codes = torch.from_numpy(batches.astype(np.int64))
     m = config.batch_size
     sampler = ClassSampler(labels, batch_size=m, seed=seed)
