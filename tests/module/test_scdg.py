@@ -67,6 +67,38 @@ def test_untrained_is_the_identity_at_every_level():
     torch.testing.assert_close(new_module().scdg(z, torch.rand(64), y, b), z)
 
 
+def gaussians(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Means and covariances of the classes, and of all together."""
+    rng = np.random.default_rng(seed)
+    factor = rng.normal(0, 0.6, (N_CLASSES + 1, D, D))
+    mean = rng.normal(0, 1, (N_CLASSES + 1, D))
+    return torch.from_numpy(mean).float(), torch.from_numpy(factor @ factor.transpose(0, 2, 1)).float()
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-4, 0.3, 0.7, 1.0])
+def test_closed_form_turns_noised_gaussians_into_gaussians(level: float):
+    """Before any training: mean and covariance of the class come back, from every noise level."""
+    scdg, (mean, covariance) = SCDG(D, N_CLASSES), gaussians()
+    scdg.start_from(mean, covariance)
+    n, label = 60_000, 2
+    rng = torch.Generator().manual_seed(0)
+    z0 = mean[label] + torch.randn(n, D, generator=rng) @ torch.linalg.cholesky(covariance[label]).T
+    noised = (1 - level) * z0 + level * torch.randn(n, D, generator=rng)
+    labels = torch.full((n,), label)
+    with torch.no_grad():
+        out = scdg(noised, torch.full((n,), level), labels, torch.zeros_like(labels))
+    torch.testing.assert_close(out.mean(0), mean[label], rtol=0, atol=0.03)
+    torch.testing.assert_close(torch.cov(out.T), covariance[label], rtol=0.05, atol=0.04)
+    if level <= 1e-4:
+        torch.testing.assert_close(out, noised, rtol=0, atol=2e-3)
+
+
+def test_closed_form_alone_is_the_identity_at_level_zero():
+    scdg, (z, labels, batches) = SCDG(D, N_CLASSES, 2), inputs()
+    scdg.start_from(*gaussians())
+    torch.testing.assert_close(scdg(z, torch.zeros(len(z)), labels, batches), z, rtol=0, atol=1e-6)
+
+
 def test_every_input_matters(module: SCDDModule):
     z, y, b = inputs()
     t = torch.full((64,), 0.7)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd._registry import Registry
+from scdd.baselines._herding import herd
 
 Latents = NDArray[np.float32]
 Parts = list[tuple[int, int]]
@@ -72,20 +73,8 @@ def herding(z: Latents, parts: Parts, rng: np.random.Generator) -> Latents:
 
 
 def herded(z: Latents, n: int) -> NDArray[np.int64]:
-    """Return the indices (n,) of cells whose running mean follows the mean of all (Welling 2009); see :func:`herding`."""
-    mean = z.mean(axis=0)
-    total = np.zeros_like(mean)
-    free = np.ones(len(z), dtype=bool)
-    out = np.empty(n, dtype=np.int64)
-    for i in range(n):
-        if not free.any():
-            free[:] = True
-        candidates = np.flatnonzero(free)
-        goal = mean * (i + 1) - total
-        out[i] = candidates[((z[candidates] - goal) ** 2).sum(axis=1).argmin()]
-        free[out[i]] = False
-        total += z[out[i]]
-    return out
+    """Return the indices (n,) of herded cells (:func:`scdd.baselines._herding.herd`), in turn where there are too few."""
+    return np.resize(herd(z.astype(np.float64), min(n, len(z))), n)
 
 
 @INITIALISERS.register("random_cells")

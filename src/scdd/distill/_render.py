@@ -12,7 +12,7 @@ from scipy import stats
 from scdd._registry import Registry
 
 Floats = NDArray[np.floating]
-DENOISED_DEPTH = 2.0  # a denoised row is written at this multiple of its library size
+DENOISED_DEPTH = 4.0  # a denoised row is written at this multiple of its library size
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,20 @@ RENDERERS: Registry[Renderer] = Registry("rendering")
 
 @RENDERERS.register("denoised")
 def denoised(rows: RenderInput, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Write the expected log expression: the integer nearest to it, gene by gene, at twice the library size.
+    """Write the expected log expression in integers, gene by gene, at four times the library size.
+
+    A single row takes the integer that is nearest in the log, where models look. Several rows share the rounding: for
+    each gene their thresholds between two integers are spread evenly over (0, 1), in random order, so that the mean of
+    the rows is right although each is an integer. Without that, weakly expressed genes would be 0 in all of them.
 
     The other genes fill the row up to that depth, so that normalising by the row's own sum is right.
     """
     depth = DENOISED_DEPTH * rows.library
     target = np.maximum(rows.target, 0)
     scale = (1e4 / depth)[:, None]
-    exact = np.expm1(target) / scale
-    low = np.floor(exact)
-    # nearest in the log, where models look, not in the counts
-    up = np.log1p(scale * (low + 1)) - target < target - np.log1p(scale * low)
+    low = np.floor(np.expm1(target) / scale)
+    below, above = np.log1p(scale * low), np.log1p(scale * (low + 1))
+    up = target - below > _strata(target.shape, rng) * (above - below)
     out = np.zeros(rows.rates.shape, dtype=np.float32)
     out[:, rows.hvg] = low + up
     rest = rows.rates[:, ~rows.hvg].astype(np.float64)
@@ -74,8 +77,7 @@ def noisy(rows: RenderInput, rng: np.random.Generator) -> NDArray[np.float32]:
     mu = rows.rates * rows.library[:, None]
     out = np.empty(mu.shape, dtype=np.float32)
     n, n_hvg = len(mu), int(rows.hvg.sum())
-    order = rng.permuted(np.tile(np.arange(n)[:, None], (1, n_hvg)), axis=0)
-    u = (order + rng.random(order.shape)) / n
+    u = _strata((n, n_hvg), rng) + (rng.random((n, n_hvg)) - 0.5) / n
     u = u.clip(1e-12, 1 - 1e-12)  # at the very ends the quantiles are -1 and infinite
     out[:, rows.hvg] = stats.poisson.ppf(u, mu[:, rows.hvg])
     out[:, ~rows.hvg] = rng.poisson(mu[:, ~rows.hvg])
@@ -86,6 +88,12 @@ def noisy(rows: RenderInput, rng: np.random.Generator) -> NDArray[np.float32]:
 def plain(rows: RenderInput, rng: np.random.Generator) -> NDArray[np.float32]:
     """Round the expected counts at the library size."""
     return np.rint(rows.rates * rows.library[:, None]).astype(np.float32)
+
+
+def _strata(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """Return the centres of n equal strata of (0, 1), in an order of its own for each of the columns: (n, n_genes)."""
+    n, n_genes = shape
+    return (rng.permuted(np.tile(np.arange(n)[:, None], (1, n_genes)), axis=0) + 0.5) / n
 
 
 def spread(expected: Floats, rng: np.random.Generator) -> NDArray[np.float32]:
