@@ -41,8 +41,9 @@ def digest(adata: ad.AnnData) -> str:
         if key is not None:
             matrix(adata.layers[key])
     for frame in (adata.obs, adata.var):
-        h.update(str(frame.dtypes.to_dict()).encode())
-        h.update(frame.to_csv().encode())
+        h.update(str(frame.dtypes.to_dict()).encode(errors="surrogatepass"))
+        h.update(frame.to_csv(na_rep="-").encode(errors="surrogatepass"))
+        h.update(repr([frame.iloc[:, i].tolist() for i in range(frame.shape[1])]).encode(errors="surrogatepass"))
     h.update(repr(sorted(adata.uns)).encode())
     return h.hexdigest()
 

@@ -106,6 +106,7 @@ REFUSED = {
     "I11-empty": (lambda a: with_labels(a, ["", " "] + ["a"] * 238), {}, LabelError, ["2 of 240", 'unlabeled="drop"']),
     "I11-text": (lambda a: with_labels(a, ["Unknown", "nan"] + ["a"] * 238), {}, LabelError, ["2 of 240", "'Unknown'"]),
     "I12-continuous": (lambda a: with_labels(a, np.linspace(0, 1, 240)), {}, LabelError, ["looks continuous", "240"]),
+    "I12-lists": (lambda a: with_labels(a, [["a"], ["b"]] * 120), {}, LabelError, ["told apart", ".astype(str)"]),
     "I16-barcode": (lambda a: with_labels(a, a.obs_names.to_numpy()), {}, LabelError, ["looks like a barcode"]),
     "I18-index": (_index_name, {"labels_key": "barcode"}, LabelError, ["index of obs"]),
     "I18-double": (_duplicate_column, {}, LabelError, ["2 columns named 'cell_type'"]),

@@ -25,6 +25,13 @@ def test_i22_to_i26_name_the_places_with_counts(toy: ad.AnnData) -> None:
     assert check(toy, layer="raw_counts").layer == "raw_counts"
 
 
+def test_i22_names_the_place_whatever_the_format(toy: ad.AnnData, array_type: Any) -> None:
+    x = toy.X.tolil()
+    x[7, 3] = -2
+    with pytest.raises(CountsError, match="1 negative counts, first cell 'cell_7', gene 'gene_3': -2"):
+        check(with_x(toy, array_type(x.tocsr())))
+
+
 def test_i24_estimates_are_taken_with_a_warning(toy: ad.AnnData) -> None:
     x = toy.X.copy()
     x.data[::3] += np.float32(0.37)

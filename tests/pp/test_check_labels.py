@@ -18,6 +18,7 @@ from ._door import quiet, with_labels
 
 def test_no_label_column_lists_the_candidates(toy: ad.AnnData) -> None:
     toy.obs = toy.obs.rename(columns={"cell_type": "annotation"})
+    toy.obs["markers"] = [["CD3D"], []] * 120
     with pytest.raises(LabelError, match="could hold labels: 'annotation', 'donor'"):
         check(toy)
 

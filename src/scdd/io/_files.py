@@ -93,8 +93,8 @@ def write_model(
     }
     files[_MANIFEST] = json.dumps(manifest, indent=1).encode()
     # made by mkdir, which follows the umask: mkdtemp would leave a model that only its owner can read
-    token = secrets.token_hex(4)
-    temporary, old = (target.parent / f".{target.name[:100]}-{part}{token}" for part in ("", "old-"))
+    hidden, token = _hidden(target), secrets.token_hex(4)
+    temporary, old = (target.parent / f"{hidden}-{part}-{token}" for part in ("new", "old"))
     try:
         temporary.mkdir()
         for name, data in files.items():
@@ -103,6 +103,7 @@ def write_model(
                 handle.flush()
                 os.fsync(handle.fileno())
         if target.exists():
+            _remove_set_aside(target)
             target.replace(old)
         temporary.replace(target)
     except BaseException:
@@ -110,7 +111,7 @@ def write_model(
             old.rename(target)  # the older model goes back to its place
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    _remove_set_aside(target)
     return target
 
 
@@ -139,6 +140,9 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
     (np.float64(3.0), {'name': 'tiny'})
     """
     folder = Path(path).expanduser()
+    if not folder.exists():
+        # a process that was killed between the two renames of write_model leaves the older model, whole, beside its place
+        folder = next(iter(_set_aside(folder)), folder)
     manifest = _json(_read(folder, _MANIFEST), folder / _MANIFEST)
     if manifest.get("format") != "scdd model":
         msg = f"{folder} is not a saved scdd model."
@@ -163,6 +167,21 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
         msg = f"{folder / _WEIGHTS} cannot be read: {error}."
         raise CorruptModelError(msg) from error
     return tensors, _json(data[_CONFIG], folder / _CONFIG)
+
+
+def _hidden(target: Path) -> str:
+    """Return how the names of temporary folders begin: of bounded length, and for this target only."""
+    return f".scdd-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}"
+
+
+def _set_aside(target: Path) -> list[Path]:
+    """Return the older models that were moved out of the way of a new one; only a killed process leaves any."""
+    return list(target.parent.glob(f"{_hidden(target)}-old-*"))
+
+
+def _remove_set_aside(target: Path) -> None:
+    for older in _set_aside(target):
+        shutil.rmtree(older, ignore_errors=True)
 
 
 def _read(folder: Path, name: str) -> bytes:

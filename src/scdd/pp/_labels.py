@@ -87,7 +87,14 @@ def read_column(adata: AnnData, key: str, role: str) -> Column:
     obs = obs_frame(adata)
     _check_columns(obs, key, role)
     values = obs[key]
-    as_category = values if isinstance(values.dtype, pd.CategoricalDtype) else values.astype("category")
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        as_category = values
+    else:
+        try:
+            as_category = values.astype("category")
+        except TypeError as error:
+            msg = f"The values of obs[{key!r}] cannot be told apart ({error}). Make the column text (.astype(str))."
+            raise LabelError(msg) from error
     categories = as_category.cat.categories
     codes = np.asarray(as_category.cat.codes, dtype=np.int64)
     present = codes >= 0
@@ -198,7 +205,7 @@ def _check_columns(obs: pd.DataFrame, key: str, role: str) -> None:
         close = difflib.get_close_matches(key, list(obs.columns), n=3, cutoff=0.5)
         lower = [name for name in obs.columns if name.casefold() == key.casefold() and name not in close]
         found = lower + close
-        hint = f"Did you mean {first(found)}?" if found else f"Columns: {first(obs.columns, 20)}."
+        hint = f"Did you mean {first(found)}?" if found else f"Columns: {first(obs.columns, 20) or 'none'}."
         msg = f"There is no column {key!r} in obs ({role}). {hint}"
         raise LabelError(msg)
 
@@ -275,5 +282,11 @@ def _candidates(obs: pd.DataFrame) -> Iterable[str]:
 
     for i, name in enumerate(obs.columns):
         values = obs.iloc[:, i]
-        if isinstance(name, str) and not pd.api.types.is_float_dtype(values.dtype) and 2 <= values.nunique() <= 1000:
+        if not isinstance(name, str) or pd.api.types.is_float_dtype(values.dtype):
+            continue
+        try:
+            n_values = values.nunique()
+        except TypeError:  # lists and the like
+            continue
+        if 2 <= n_values <= 1000:
             yield name
