@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scdd.distill import blocks, plan_rows, render_rows
+from scdd.distill._render import DENOISED_DEPTH
 from scdd.distill._rows import MEAN_FLOOR, row_kinds
 from scdd.errors import InputError
 
@@ -78,7 +79,7 @@ def test_rows_keep_their_order_and_their_latent():
         own = np.corrcoef(np.log1p(counts[i]), np.log1p(expected[i]))[0, 1]
         assert own > 0.6
     denoised = rows.kind == "denoised"
-    np.testing.assert_array_equal(counts[denoised].sum(1), 2 * rows.library[denoised])
+    np.testing.assert_array_equal(counts[denoised].sum(1), DENOISED_DEPTH * rows.library[denoised])
     np.testing.assert_array_equal(rendered.depth, counts.sum(1))
     noisy = ~denoised & (rows.library > 100)
     np.testing.assert_allclose(counts[noisy].sum(1) / rows.library[noisy], 1, atol=0.35)

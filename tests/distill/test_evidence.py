@@ -21,9 +21,7 @@ def gathered(prior_counts: float = 10.0) -> tuple[World, Evidence]:
     for row, cells in enumerate(CELLS):
         members[row, cells] = 1
     latents = torch.from_numpy(np.stack([w.latents[c].mean(0) for c in CELLS]))
-    return w, gather_evidence(
-        w.module, w.source, members.tocsr(), latents, prior_cells=5.0, prior_counts=prior_counts
-    )
+    return w, gather_evidence(w.module, w.source, members.tocsr(), latents, prior_cells=5.0, prior_counts=prior_counts)
 
 
 @torch.no_grad()

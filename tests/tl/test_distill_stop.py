@@ -122,6 +122,7 @@ def at(kind, name, step):
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     adata = scdd.datasets.simulate(n_obs=150, n_vars=100, n_batches=3, seed=2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background inherit that it is ignored
     handler = signal.getsignal(signal.SIGINT)
     undo = at(Autoencoder, "loss", 10)
     print(scdd.tl.distill(adata, 2, progress=False, preset="fast").uns["scdd"]["status"])
