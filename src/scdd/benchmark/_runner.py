@@ -113,14 +113,21 @@ def run(
         for split in splits[:1] if task.split_by == "fixed" else dict.fromkeys(splits):
             # the long ones first
             for method in sorted(chosen, key=lambda m: (not m.ours, m.sized != "all")):
-                runs = []
-                for seed in dict.fromkeys(seeds):
-                    for budget in method.budgets(n):
-                        key = (task.name, method.name, budget, split, seed)
-                        if missing := store.missing(key, models, retry_failed=retry_failed):
-                            runs.append(Run(budget, seed, tuple(missing)))
-                if runs:
-                    jobs.append(Job(token, task, split, method, tuple(runs)))
+                runs = [
+                    Run(budget, seed, tuple(missing))
+                    for seed in dict.fromkeys(seeds)
+                    for budget in method.budgets(n)
+                    if (
+                        missing := store.missing(
+                            (task.name, method.name, budget, split, seed), models, retry_failed=retry_failed
+                        )
+                    )
+                ]
+                # our own method trains once per seed, and seeds may go to different processes
+                groups = (
+                    [[r for r in runs if r.seed == seed] for seed in dict.fromkeys(seeds)] if method.ours else [runs]
+                )
+                jobs += [Job(token, task, split, method, tuple(group)) for group in groups if group]
     _work(jobs, store, n_jobs=n_jobs, progress=progress)
     store.finish()
     return store.frame()
