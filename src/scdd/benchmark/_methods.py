@@ -51,7 +51,7 @@ class Method:
     name
         Name in the results.
     make
-        ``make(training, n, seed)`` returns a :class:`Made`; it sees nothing of the test cells.
+        ``make(training, n, seed)`` returns a :class:`scdd.benchmark.Made`; it sees nothing of the test cells.
     sized
         ``"n"``: at most n rows a class; ``"one"``: one row a class, whatever n; ``"all"``: a reference with as many rows
         as it likes.

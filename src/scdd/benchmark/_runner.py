@@ -44,11 +44,11 @@ def run(
     Parameters
     ----------
     tasks
-        Names of :data:`TASKS`, or tasks of your own.
+        Names of :data:`scdd.benchmark.TASKS`, or tasks of your own.
     methods
-        Names of :data:`METHODS`, or your own functions ``fit(counts, embedding, labels, *, sizes, seed, hvg)``, which
+        Names of :data:`scdd.benchmark.METHODS`, or your own functions ``fit(counts, embedding, labels, *, sizes, seed, hvg)``, which
         return counts and labels (or :class:`scdd.baselines.Rows`) and enter by their name. None: all in
-        :data:`METHODS`.
+        :data:`scdd.benchmark.METHODS`.
     n
         Rows per class. Class means are one row whatever n, and run once; ``full`` and ``full-balanced`` are n = 0.
     splits

@@ -28,7 +28,7 @@ def summary(
     Parameters
     ----------
     results
-        What :func:`run` returned, or the path of its CSV.
+        What :func:`scdd.benchmark.run` returned, or the path of its CSV.
     metric
         ``"macro_f1"``, ``"balanced_accuracy"`` or ``"accuracy"``.
     ours
@@ -36,8 +36,8 @@ def summary(
 
     Returns
     -------
-    Tables by name: ``"scores"`` (:func:`scores`), ``"margins"`` (:func:`margins`), ``"tests"`` (:func:`paired_tests`),
-    ``"ranks"`` (:func:`mean_ranks`), and ``"failures"``, the runs that failed, with their messages. Margins and tests are
+    Tables by name: ``"scores"`` (:func:`scdd.benchmark.scores`), ``"margins"`` (:func:`scdd.benchmark.margins`), ``"tests"`` (:func:`scdd.benchmark.paired_tests`),
+    ``"ranks"`` (:func:`scdd.benchmark.mean_ranks`), and ``"failures"``, the runs that failed, with their messages. Margins and tests are
     empty where ``ours`` was not run.
 
     Raises
@@ -76,7 +76,7 @@ def scores(results: pd.DataFrame, *, metric: str = "macro_f1") -> pd.DataFrame:
     Parameters
     ----------
     results
-        What :func:`run` returned.
+        What :func:`scdd.benchmark.run` returned.
     metric
         The score.
 
@@ -107,7 +107,7 @@ def margins(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str = "scd
     Parameters
     ----------
     results
-        What :func:`run` returned.
+        What :func:`scdd.benchmark.run` returned.
     metric
         The score.
     ours
@@ -149,7 +149,7 @@ def paired_tests(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str =
     Parameters
     ----------
     results
-        What :func:`run` returned.
+        What :func:`scdd.benchmark.run` returned.
     metric
         The score.
     ours
@@ -198,7 +198,7 @@ def mean_ranks(results: pd.DataFrame, *, metric: str = "macro_f1") -> pd.DataFra
     Parameters
     ----------
     results
-        What :func:`run` returned.
+        What :func:`scdd.benchmark.run` returned.
     metric
         The score.
 
