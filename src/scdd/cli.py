@@ -58,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     benchmark = commands.add_parser(
         "benchmark",
         help="compare methods under one protocol",
-        description="Compare methods that make a few cells per class: models are trained on these and tested on real cells of "
-        "held-out donors. A run that stopped goes on where it stopped.",
+        description="Compare methods that make a few cells per class: models are trained on these and tested on real cells "
+        "of held-out donors. A run that stopped goes on where it stopped.",
     )
     add = benchmark.add_argument
     add("--quick", action="store_true", help="two data sets, six methods: a few minutes; other options change it")

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from scdd.benchmark import margins, mean_ranks, paired_tests, run, scores, summary
-from scdd.benchmark._tables import holm
+from scdd.benchmark._statistics import holm
 from scdd.errors import InputError
 
 from ._toy import OPTIONS, TOY, broken

@@ -12,15 +12,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd._registry import Registry
-from scdd._rng import stream
-from scdd.baselines import BASELINES
 from scdd.benchmark._prepare import Training
 from scdd.errors import InputError
 
-__all__ = ["METHODS", "Made", "Method", "resolve_methods"]
+__all__ = ["METHODS", "FromFit", "Made", "Method", "resolve_methods"]
 
 Sized = Literal["n", "one", "all"]
-_ONE_ROW = ("class_mean", "class_mean_log")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +31,7 @@ class Made:
     labels
         int (n_rows,) codes.
     seconds
-        What it took from the shared preparation on; None: the time that passed.
+        What it took, without what all methods share; None: the time that passed.
     """
 
     counts: sp.csr_matrix
@@ -53,8 +50,8 @@ class Method:
     make
         ``make(training, n, seed)`` returns a :class:`scdd.benchmark.Made`; it sees nothing of the test cells.
     sized
-        ``"n"``: at most n rows a class; ``"one"``: one row a class, whatever n; ``"all"``: a reference with as many rows
-        as it likes.
+        ``"n"``: at most n rows a class; ``"one"``: one row a class, whatever n; ``"all"``: a reference with as many
+        rows as it likes.
     ours
         Whether it is scdd itself, which is kept away from reserved tasks.
 
@@ -114,7 +111,7 @@ def resolve_methods(methods: Sequence[str | Method | Callable[..., Any]]) -> lis
         elif isinstance(item, str):
             found.append(METHODS.get(item))
         elif callable(item):
-            found.append(Method(getattr(item, "__name__", type(item).__name__), _Fit(item)))
+            found.append(Method(getattr(item, "__name__", type(item).__name__), FromFit(item)))
         else:
             msg = f"A method is a name, a function or a Method, got {item!r}."
             raise InputError(msg)
@@ -127,7 +124,7 @@ def resolve_methods(methods: Sequence[str | Method | Callable[..., Any]]) -> lis
 
 
 @dataclass(frozen=True)
-class _Fit:
+class FromFit:
     """A function with the signature of a baseline, which returns its rows or a pair of counts and labels."""
 
     fit: Callable[..., Any]
@@ -137,68 +134,3 @@ class _Fit:
         out = self.fit(training.counts, training.embedding, training.labels, sizes=sizes, seed=seed, hvg=training.hvg)
         counts, labels = out if isinstance(out, tuple) else (out.counts, out.labels)
         return Made(counts, labels)
-
-
-@dataclass(frozen=True)
-class _Scdd:
-    """Our own method; the training is shared by all budgets and presets, and its time is charged to each."""
-
-    preset: str
-
-    def __call__(self, training: Training, n: int, seed: int) -> Made:
-        import pandas as pd
-
-        from scdd.tl import distill
-
-        model, seconds = _trained(training, seed)
-        start = time.perf_counter()
-        syn = distill(
-            training.adata,
-            n,
-            labels_key=training.labels_key,
-            donor_key=training.donor_key,
-            preset=self.preset,
-            model=model,
-            seed=seed,
-            progress=False,
-        )
-        labels = pd.Index(training.class_names).get_indexer(syn.obs[training.labels_key].astype(str))
-        return Made(sp.csr_matrix(syn.X), labels, seconds + time.perf_counter() - start)
-
-
-def _trained(training: Training, seed: int) -> tuple[Any, float]:
-    """Return the model that ``scdd.tl.distill`` would train for this seed, and the seconds it took."""
-    if seed not in training.models:
-        from scdd.model import SCDD
-        from scdd.pp import check
-
-        start = time.perf_counter()
-        checked = check(training.adata, labels_key=training.labels_key, donor_key=training.donor_key)
-        model = SCDD.from_checked(checked, seed=seed)
-        model.train(progress=False)
-        training.models[seed] = (model, time.perf_counter() - start)
-    return training.models[seed]
-
-
-def _full(training: Training, n: int, seed: int) -> Made:
-    return Made(training.counts, training.labels)
-
-
-def _full_balanced(training: Training, n: int, seed: int) -> Made:
-    """Give every class the mean class size: about as many rows in all, small classes repeated, large ones thinned."""
-    size = max(int(round(training.sizes.mean())), 1)
-    chosen = []
-    for code, cells in enumerate(training.sizes):
-        rng = stream(seed, "full-balanced", code)
-        index = np.flatnonzero(training.labels == code)
-        chosen += [index] * (size // cells) + [rng.permutation(index)[: size % cells]]
-    rows = np.sort(np.concatenate(chosen))
-    return Made(sp.csr_matrix(training.counts[rows]), training.labels[rows])
-
-
-for _name in BASELINES:
-    METHODS.register(_name)(Method(_name, _Fit(BASELINES.get(_name).fit), "one" if _name in _ONE_ROW else "n"))
-METHODS.register("scdd")(Method("scdd", _Scdd("default"), ours=True))
-METHODS.register("scdd-paper")(Method("scdd-paper", _Scdd("paper"), ours=True))
-METHODS.register("full")(Method("full", _full, "all"))
-METHODS.register("full-balanced")(Method("full-balanced", _full_balanced, "all"))

@@ -46,9 +46,9 @@ def run(
     tasks
         Names of :data:`scdd.benchmark.TASKS`, or tasks of your own.
     methods
-        Names of :data:`scdd.benchmark.METHODS`, or your own functions ``fit(counts, embedding, labels, *, sizes, seed, hvg)``, which
-        return counts and labels (or :class:`scdd.baselines.Rows`) and enter by their name. None: all in
-        :data:`scdd.benchmark.METHODS`.
+        Names of :data:`scdd.benchmark.METHODS`, or your own functions
+        ``fit(counts, embedding, labels, *, sizes, seed, hvg)``, which return counts and labels (or
+        :class:`scdd.baselines.Rows`) and enter by their name. None: all in :data:`scdd.benchmark.METHODS`.
     n
         Rows per class. Class means are one row whatever n, and run once; ``full`` and ``full-balanced`` are n = 0.
     splits
@@ -58,8 +58,8 @@ def run(
     models
         Names of :data:`scdd.metrics.TEST_MODELS`.
     out
-        CSV file to which every run is appended; what it holds is not run again, and it is sorted at the end. None: no
-        file.
+        CSV file to which every run is appended; what it holds is not run again, and it is sorted at the end. None:
+        no file.
     n_jobs
         Number of processes; -1: one per core.
     retry_failed
@@ -71,8 +71,9 @@ def run(
 
     Returns
     -------
-    Tidy table, one line per task, method, n, split, seed and model: the scores, ``n_classes`` that are scored, ``rows`` of
-    the small set, ``status`` (``"ok"`` or ``"failed"``, with a ``message``) and the ``seconds`` that the method took.
+    Tidy table, one line per task, method, n, split, seed and model: the scores, ``n_classes`` that are scored, ``rows``
+    of the small set, ``status`` (``"ok"`` or ``"failed"``, with a ``message``) and the ``seconds`` that the method
+    took.
     All that ``out`` holds, if it is given.
 
     Raises

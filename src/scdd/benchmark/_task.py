@@ -40,8 +40,8 @@ class Task:
     kind
         What the labels are, for tables.
     classes, test_classes
-        Names that classes get, in the training and in the test cells; cells of other classes are left out. None: as they
-        are.
+        Names that classes get, in the training and in the test cells; cells of other classes are left out. None: as
+        they are.
     gene_name
         Applied to the gene names of both sets before they are matched, for a transfer; names that are no longer unique
         are left out.
