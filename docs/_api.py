@@ -18,6 +18,7 @@ SECTIONS = {
     "objectives": "Objectives: `objectives`",
     "baselines": "Baselines: `baselines`",
     "metrics": "Metrics: `metrics`",
+    "benchmark": "Benchmark: `benchmark`",
     "datasets": "Data sets: `datasets`",
     "data": "Access to data: `data`",
     "io": "Files: `io`",

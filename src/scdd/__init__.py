@@ -11,10 +11,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scdd import baselines, data, datasets, encoders, errors, io, metrics, model, objectives, pl, pp, tl
+    from scdd import baselines, benchmark, data, datasets, encoders, errors, io, metrics, model, objectives, pl, pp, tl
 
 __all__ = [
     "baselines",
+    "benchmark",
     "data",
     "datasets",
     "encoders",

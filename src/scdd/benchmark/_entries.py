@@ -1,0 +1,82 @@
+"""The methods of the package: every baseline, our own method, the references."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from scdd._rng import stream
+from scdd.baselines import BASELINES
+from scdd.benchmark._methods import METHODS, FromFit, Made, Method
+from scdd.benchmark._prepare import Training
+
+_ONE_ROW = ("class_mean", "class_mean_log")
+
+
+@dataclass(frozen=True)
+class _Scdd:
+    """Our own method; the training is shared by all budgets and presets, and its time is charged to each."""
+
+    preset: str
+
+    def __call__(self, training: Training, n: int, seed: int) -> Made:
+        import pandas as pd
+
+        from scdd.tl import distill
+
+        model, seconds = _trained(training, seed)
+        start = time.perf_counter()
+        syn = distill(
+            training.adata,
+            n,
+            labels_key=training.labels_key,
+            donor_key=training.donor_key,
+            preset=self.preset,
+            model=model,
+            seed=seed,
+            progress=False,
+        )
+        labels = pd.Index(training.class_names).get_indexer(syn.obs[training.labels_key].astype(str))
+        return Made(sp.csr_matrix(syn.X), labels, seconds + time.perf_counter() - start)
+
+
+def _trained(training: Training, seed: int) -> tuple[Any, float]:
+    """Return the model that ``scdd.tl.distill`` would train for this seed, and the seconds it took."""
+    if seed not in training.models:
+        from scdd.model import SCDD
+        from scdd.pp import check
+
+        start = time.perf_counter()
+        checked = check(training.adata, labels_key=training.labels_key, donor_key=training.donor_key)
+        model = SCDD.from_checked(checked, seed=seed)
+        model.train(progress=False)
+        training.models[seed] = (model, time.perf_counter() - start)
+    return training.models[seed]
+
+
+def _full(training: Training, n: int, seed: int) -> Made:
+    return Made(training.counts, training.labels)
+
+
+def _full_balanced(training: Training, n: int, seed: int) -> Made:
+    """Give every class the mean class size: about as many rows in all, small classes repeated, large ones thinned."""
+    size = max(int(round(training.sizes.mean())), 1)
+    chosen = []
+    for code, cells in enumerate(training.sizes):
+        rng = stream(seed, "full-balanced", code)
+        index = np.flatnonzero(training.labels == code)
+        chosen += [index] * (size // cells) + [rng.permutation(index)[: size % cells]]
+    rows = np.sort(np.concatenate(chosen))
+    return Made(sp.csr_matrix(training.counts[rows]), training.labels[rows])
+
+
+for _name in BASELINES:
+    METHODS.register(_name)(Method(_name, FromFit(BASELINES.get(_name).fit), "one" if _name in _ONE_ROW else "n"))
+METHODS.register("scdd")(Method("scdd", _Scdd("default"), ours=True))
+METHODS.register("scdd-paper")(Method("scdd-paper", _Scdd("paper"), ours=True))
+METHODS.register("full")(Method("full", _full, "all"))
+METHODS.register("full-balanced")(Method("full-balanced", _full_balanced, "all"))

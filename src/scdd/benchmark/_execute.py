@@ -1,0 +1,132 @@
+"""The runs of one method on one split of one task."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scdd.benchmark._methods import Made, Method
+from scdd.benchmark._prepare import Test, Training, prepare_test, prepare_training
+from scdd.benchmark._store import SCORES
+from scdd.benchmark._task import Task
+from scdd.errors import ScddWarning
+from scdd.metrics import TEST_MODELS, utility
+
+__all__ = ["Job", "Run", "execute"]
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A budget and a seed, and the models that are to be scored."""
+
+    n: int
+    seed: int
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Runs that are done one after the other, by one process.
+
+    Attributes
+    ----------
+    token
+        Tells the calls of :func:`scdd.benchmark.run` apart.
+    task, split, method, runs
+        What is to be done.
+    """
+
+    token: str
+    task: Task
+    split: int
+    method: Method
+    runs: tuple[Run, ...]
+
+
+def execute(job: Job, cache: dict[Any, Any]) -> Iterator[list[Record]]:
+    """Yield the records of one run after the other; a failure is a record too.
+
+    ``cache`` keeps the cells of the last task and split for the next job.
+    """
+    scored: dict[tuple[str, str], Record] = {}
+    for run in job.runs:
+        head = {"task": job.task.name, "method": job.method.name, "n": run.n, "split": job.split, "seed": run.seed}
+        with warnings.catch_warnings():
+            # small classes are part of the tasks
+            warnings.simplefilter("ignore", ScddWarning)
+            try:
+                training, test = _prepared(job, cache)
+                made = job.method.run(training, run.n, run.seed)
+            except Exception as error:  # noqa: BLE001 - whatever a method does, the others go on
+                yield [{**head, "model": model, **_failed(error)} for model in run.models]
+                continue
+            more = {"rows": made.counts.shape[0], "seconds": made.seconds}
+            scores = _score(made, training, test, run, scored)
+        yield [{**head, **more, **record} for record in scores]
+
+
+def _prepared(job: Job, cache: dict[Any, Any]) -> tuple[Training, Test]:
+    key = (job.token, job.task.name, job.split)
+    if key not in cache:
+        cache.clear()
+        train, test = job.task.cells(job.split)
+        training = prepare_training(train, labels_key=job.task.labels_key, donor_key=job.task.donor_key, seed=job.split)
+        cache[key] = (
+            training,
+            prepare_test(
+                test,
+                labels_key=job.task.labels_key,
+                class_names=training.class_names,
+                genes=list(training.adata.var_names),
+            ),
+        )
+    found: tuple[Training, Test] = cache[key]
+    return found
+
+
+def _score(made: Made, training: Training, test: Test, run: Run, scored: dict[tuple[str, str], Record]) -> list[Record]:
+    """Score all models at once, or one by one where that fails; what knows no chance is not done again."""
+    digest = hashlib.sha256(made.counts.data.tobytes() + made.counts.indices.tobytes() + made.counts.indptr.tobytes())
+    digest.update(made.labels.tobytes())
+    rows = digest.hexdigest()
+    fixed = {model for model in run.models if not TEST_MODELS.get(model).stochastic}
+    again = [model for model in run.models if model not in fixed or (rows, model) not in scored]
+    records = {model: scored[rows, model] for model in run.models if model not in again}
+    if again:
+        try:
+            records |= _utility(made, training, test, again, run.seed)
+        except Exception:  # noqa: BLE001 - one of the models failed: which one?
+            for model in again:
+                try:
+                    records |= _utility(made, training, test, [model], run.seed)
+                except Exception as error:  # noqa: BLE001
+                    records[model] = {"model": model, **_failed(error)}
+    scored |= {(rows, model): record for model, record in records.items() if model in fixed}
+    return [records[model] for model in run.models]
+
+
+def _utility(made: Made, training: Training, test: Test, models: Sequence[str], seed: int) -> dict[str, Record]:
+    table = utility(
+        made.counts, made.labels, test.counts, test.labels, training.hvg, models=models,
+        class_names=test.class_names, train_sizes=training.sizes, seed=seed,
+    )  # fmt: skip
+    n_classes = int((table["metric"] == "f1").sum() // len(models))
+    wide = table[table["class"] == ""].pivot(index="model", columns="metric", values="value")
+    return {
+        model: {
+            "model": model,
+            **{s: float(wide.loc[model, s]) for s in SCORES},
+            "n_classes": n_classes,
+            "status": "ok",
+        }
+        for model in models
+    }
+
+
+def _failed(error: Exception) -> Record:
+    return {"status": "failed", "message": f"{type(error).__name__}: {error}"}

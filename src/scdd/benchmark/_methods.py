@@ -1,0 +1,136 @@
+"""What is compared: every baseline, our own method, the references, and whatever function a user brings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from scdd._registry import Registry
+from scdd.benchmark._prepare import Training
+from scdd.errors import InputError
+
+__all__ = ["METHODS", "FromFit", "Made", "Method", "resolve_methods"]
+
+Sized = Literal["n", "one", "all"]
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A small set.
+
+    Attributes
+    ----------
+    counts
+        CSR (n_rows, n_genes).
+    labels
+        int (n_rows,) codes.
+    seconds
+        What it took, without what all methods share; None: the time that passed.
+    """
+
+    counts: sp.csr_matrix
+    labels: NDArray[np.integer]
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to make a small set of training cells.
+
+    Attributes
+    ----------
+    name
+        Name in the results.
+    make
+        ``make(training, n, seed)`` returns a :class:`scdd.benchmark.Made`; it sees nothing of the test cells.
+    sized
+        ``"n"``: at most n rows a class; ``"one"``: one row a class, whatever n; ``"all"``: a reference with as many
+        rows as it likes.
+    ours
+        Whether it is scdd itself, which is kept away from reserved tasks.
+
+    Examples
+    --------
+    >>> METHODS.get("random").sized, METHODS.get("full").sized
+    ('n', 'all')
+    """
+
+    name: str
+    make: Callable[[Training, int, int], Made]
+    sized: Sized = "n"
+    ours: bool = False
+
+    def budgets(self, n: Sequence[int]) -> list[int]:
+        """Return the budgets that are run: 0 stands for all cells."""
+        return {"n": list(dict.fromkeys(n)), "one": [1], "all": [0]}[self.sized]
+
+    def run(self, training: Training, n: int, seed: int) -> Made:
+        """Make the set, and check that it is one."""
+        start = time.perf_counter()
+        made = self.make(training, n, seed)
+        seconds = time.perf_counter() - start if made.seconds is None else made.seconds
+        counts, labels = sp.csr_matrix(made.counts), np.asarray(made.labels)
+        if counts.shape != (len(labels), len(training.hvg)):
+            msg = (
+                f"{self.name!r} returned {counts.shape} counts and {len(labels)} labels for {len(training.hvg)} genes."
+            )
+            raise InputError(msg)
+        if not np.issubdtype(labels.dtype, np.integer) or not np.isin(labels, np.arange(len(training.sizes))).all():
+            msg = f"{self.name!r} returned labels that are no codes of the {len(training.sizes)} classes."
+            raise InputError(msg)
+        rows = np.bincount(labels, minlength=len(training.sizes))
+        if (rows == 0).any():
+            # a class without a row would not be scored: leaving out the hard ones must not pay
+            missing = [training.class_names[k] for k in np.flatnonzero(rows == 0)]
+            msg = f"{self.name!r} returned no row for {len(missing)} classes: {', '.join(map(repr, missing[:5]))}."
+            raise InputError(msg)
+        if self.sized != "all" and rows.max() > n:
+            msg = f"{self.name!r} returned {rows.max()} rows of a class, but {n} were asked for."
+            raise InputError(msg)
+        if not np.isfinite(counts.data).all() or (counts.data < 0).any():
+            msg = f"{self.name!r} returned counts that are negative or not finite."
+            raise InputError(msg)
+        return Made(counts, labels, seconds)
+
+
+METHODS: Registry[Method] = Registry("method")
+
+
+def resolve_methods(methods: Sequence[str | Method | Callable[..., Any]]) -> list[Method]:
+    """Return methods, given by name, as such, or as a function with the signature of ``Baseline.fit``."""
+    found = []
+    for item in methods:
+        if isinstance(item, Method):
+            found.append(item)
+        elif isinstance(item, str):
+            found.append(METHODS.get(item))
+        elif callable(item):
+            found.append(Method(getattr(item, "__name__", type(item).__name__), FromFit(item)))
+        else:
+            msg = f"A method is a name, a function or a Method, got {item!r}."
+            raise InputError(msg)
+    names = [method.name for method in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        msg = f"Two methods have the name {twice[0]!r}." if twice else "benchmark needs at least one method."
+        raise InputError(msg)
+    return found
+
+
+@dataclass(frozen=True)
+class FromFit:
+    """A function with the signature of a baseline, which returns its rows or a pair of counts and labels."""
+
+    fit: Callable[..., Any]
+
+    def __call__(self, training: Training, n: int, seed: int) -> Made:
+        sizes = np.full(len(training.sizes), n)
+        out = self.fit(training.counts, training.embedding, training.labels, sizes=sizes, seed=seed, hvg=training.hvg)
+        counts, labels = out if isinstance(out, tuple) else (out.counts, out.labels)
+        return Made(counts, labels)

@@ -1,0 +1,199 @@
+"""The grid of methods, tasks, budgets, splits and seeds: resumed where it stopped, failures recorded."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scdd.benchmark._execute import Job, Run, execute
+from scdd.benchmark._methods import METHODS, Method, resolve_methods
+from scdd.benchmark._store import Store
+from scdd.benchmark._task import TASKS, Task
+from scdd.errors import InputError
+from scdd.metrics import PANEL, TEST_MODELS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["run"]
+
+
+def run(
+    tasks: str | Task | Sequence[str | Task],
+    methods: Sequence[str | Method | Callable[..., Any]] | None = None,
+    *,
+    n: Sequence[int] = (1, 10),
+    splits: Sequence[int] = (0, 1),
+    seeds: Sequence[int] = (0, 1),
+    models: Sequence[str] = PANEL,
+    out: str | os.PathLike[str] | None = None,
+    n_jobs: int = 1,
+    retry_failed: bool = False,
+    allow_reserved: bool = False,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Compare methods under one protocol: small sets of training cells, models trained on them, real held-out cells.
+
+    Highly variable genes, the embedding and everything else are chosen on the training cells; methods see nothing else.
+    Whole donors are held out wherever donors are known. Models are those of :func:`scdd.metrics.utility`.
+
+    Parameters
+    ----------
+    tasks
+        Names of :data:`scdd.benchmark.TASKS`, or tasks of your own.
+    methods
+        Names of :data:`scdd.benchmark.METHODS`, or your own functions
+        ``fit(counts, embedding, labels, *, sizes, seed, hvg)``, which return counts and labels (or
+        :class:`scdd.baselines.Rows`) and enter by their name. None: all in :data:`scdd.benchmark.METHODS`.
+    n
+        Rows per class. Class means are one row whatever n, and run once; ``full`` and ``full-balanced`` are n = 0.
+    splits
+        Seeds of the splits. A task whose test cells are fixed (a transfer) has one, the first.
+    seeds
+        Seeds of methods and models.
+    models
+        Names of :data:`scdd.metrics.TEST_MODELS`.
+    out
+        CSV file to which every run is appended; what it holds is not run again, and it is sorted at the end. None:
+        no file.
+    n_jobs
+        Number of processes; -1: one per core.
+    retry_failed
+        Run again what is recorded as failed.
+    allow_reserved
+        Run our own method on reserved tasks too.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    Tidy table, one line per task, method, n, split, seed and model: the scores, ``n_classes`` that are scored, ``rows``
+    of the small set, ``status`` (``"ok"`` or ``"failed"``, with a ``message``) and the ``seconds`` that the method
+    took.
+    All that ``out`` holds, if it is given.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If a name is unknown, a data set is not there, our own method meets a reserved task, or ``out`` is another file.
+
+    Examples
+    --------
+    A function of your own against two baselines, on a task of your own:
+
+    >>> import numpy as np, scdd
+    >>> def first_cells(counts, embedding, labels, *, sizes, seed, hvg):
+    ...     rows = np.concatenate([np.flatnonzero(labels == k)[:size] for k, size in enumerate(sizes)])
+    ...     return counts[rows], labels[rows]
+    >>> task = scdd.benchmark.Task("mine", scdd.datasets.simulate, donor_key="donor")
+    >>> table = scdd.benchmark.run(
+    ...     task, ["random", "class_mean", first_cells], n=[2], splits=[0], models=["LR", "kNN"], progress=False
+    ... )
+    >>> sorted(set(table["method"])), set(table["status"])
+    (['class_mean', 'first_cells', 'random'], {'ok'})
+    """
+    chosen_tasks = _resolve_tasks(tasks)
+    chosen = resolve_methods(METHODS.names() if methods is None else methods)
+    for name in models:
+        TEST_MODELS.get(name)
+    if not models or not seeds or not splits or not n or min(n) < 1:
+        msg = "benchmark needs at least one model, seed and split, and budgets n of at least 1."
+        raise InputError(msg)
+    _refuse_reserved(chosen_tasks, chosen, allow_reserved=allow_reserved)
+    for task in chosen_tasks:
+        task.check()
+    store = Store(out)
+
+    token = secrets.token_hex(8)  # workers live on between calls, and must not take a task for another of its name
+    jobs = []
+    for task in chosen_tasks:
+        for split in splits[:1] if task.split_by == "fixed" else dict.fromkeys(splits):
+            # the long ones first
+            for method in sorted(chosen, key=lambda m: (not m.ours, m.sized != "all")):
+                runs = [
+                    Run(budget, seed, tuple(missing))
+                    for seed in dict.fromkeys(seeds)
+                    for budget in method.budgets(n)
+                    if (
+                        missing := store.missing(
+                            (task.name, method.name, budget, split, seed), models, retry_failed=retry_failed
+                        )
+                    )
+                ]
+                # our own method trains once per seed, and seeds may go to different processes
+                groups = (
+                    [[r for r in runs if r.seed == seed] for seed in dict.fromkeys(seeds)] if method.ours else [runs]
+                )
+                jobs += [Job(token, task, split, method, tuple(group)) for group in groups if group]
+    _work(jobs, store, n_jobs=n_jobs, progress=progress)
+    store.finish()
+    return store.frame()
+
+
+def _work(jobs: Sequence[Job], store: Store, *, n_jobs: int, progress: bool) -> None:
+    from tqdm.auto import tqdm
+
+    with tqdm(total=sum(len(job.runs) for job in jobs), desc="benchmark", disable=not progress) as bar:
+        for records in _results(jobs, n_jobs):
+            store.append(records)
+            bar.update()
+            bar.set_postfix_str(f"{records[0]['task']}, {records[0]['method']}", refresh=False)
+
+
+def _results(jobs: Sequence[Job], n_jobs: int) -> Iterator[list[dict[str, Any]]]:
+    if n_jobs == 1 or len(jobs) < 2:
+        cache: dict[Any, Any] = {}
+        for job in jobs:
+            yield from execute(job, cache)
+        return
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1):
+        results: Iterable[list[list[dict[str, Any]]]] = Parallel(return_as="generator_unordered")(
+            delayed(_in_worker)(job) for job in jobs
+        )
+        for records in results:
+            yield from records
+
+
+@dataclass
+class _Worker:
+    """What a worker process keeps between its jobs."""
+
+    cache: dict[Any, Any]
+
+
+_WORKER = _Worker({})
+
+
+def _in_worker(job: Job) -> list[list[dict[str, Any]]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a worker has no one to warn
+        return list(execute(job, _WORKER.cache))
+
+
+def _resolve_tasks(tasks: str | Task | Sequence[str | Task]) -> list[Task]:
+    items = [tasks] if isinstance(tasks, str | Task) else list(tasks)
+    found = [task if isinstance(task, Task) else TASKS.get(task) for task in items]
+    names = [task.name for task in found]
+    if not names or len(set(names)) < len(names):
+        msg = (
+            "benchmark needs at least one task." if not names else f"Two tasks have the same name: {', '.join(names)}."
+        )
+        raise InputError(msg)
+    return found
+
+
+def _refuse_reserved(tasks: Sequence[Task], methods: Sequence[Method], *, allow_reserved: bool) -> None:
+    reserved = [task.name for task in tasks if task.reserved]
+    ours = [method.name for method in methods if method.ours]
+    if reserved and ours and not allow_reserved:
+        msg = (
+            f"The tasks {', '.join(map(repr, reserved))} are reserved: {', '.join(map(repr, ours))} is not run on them "
+            "before the algorithm is final. Leave one of the two out, or pass allow_reserved=True."
+        )
+        raise InputError(msg)

@@ -1,0 +1,128 @@
+"""Is one method better than the others? Paired tests and ranks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scdd.benchmark._runs import is_baseline, is_reference, one_per_run
+from scdd.benchmark._tables import scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["holm", "mean_ranks", "paired_tests"]
+
+_PAIR = ["task", "split", "seed"]
+
+
+def paired_tests(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str = "scdd") -> pd.DataFrame:
+    """Compare a method with each baseline by Wilcoxon's signed-rank test, paired by task, split and seed.
+
+    P values are corrected by Holm over the baselines of one n. Splits and seeds of a task share cells, so the pairs are
+    not independent, and p values are too small: take them for an order, not for proof.
+
+    Parameters
+    ----------
+    results
+        What :func:`scdd.benchmark.run` returned.
+    metric
+        The score.
+    ours
+        The method.
+
+    Returns
+    -------
+    Columns n, method, pairs, mean_difference (ours - method), won, tied, lost (pairs), p (two-sided) and p_holm.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> results = scdd.benchmark.run(
+    ...     "simulated", ["random", "class_mean"], n=[1], splits=[0], models=["LR"], progress=False
+    ... )
+    >>> scdd.benchmark.paired_tests(results, ours="class_mean")[["method", "pairs"]].to_numpy().tolist()
+    [['random', 2]]
+    """
+    import pandas as pd
+
+    parts = []
+    for n, part in one_per_run(results, metric).groupby("n"):
+        wide = part.pivot(index=_PAIR, columns="method", values="score")
+        if ours not in wide:
+            continue
+        rows = []
+        for method in wide.columns:
+            difference = (wide[ours] - wide[method]).dropna().to_numpy()
+            if is_baseline(method, ours) and len(difference):
+                won, lost = int((difference > 0).sum()), int((difference < 0).sum())
+                tied = len(difference) - won - lost
+                mean = float(difference.mean())
+                rows.append((n, method, len(difference), mean, won, tied, lost, _wilcoxon(difference)))
+        columns = ["n", "method", "pairs", "mean_difference", "won", "tied", "lost", "p"]
+        table = pd.DataFrame(rows, columns=columns)
+        parts.append(table.assign(p_holm=holm(table["p"])))
+    columns = ["n", "method", "pairs", "mean_difference", "won", "tied", "lost", "p", "p_holm"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def mean_ranks(results: pd.DataFrame, *, metric: str = "macro_f1") -> pd.DataFrame:
+    """Rank the methods within each task (1 is best, ties share), and take the mean over tasks.
+
+    Only tasks on which every method has a score count; references are left out.
+
+    Parameters
+    ----------
+    results
+        What :func:`scdd.benchmark.run` returned.
+    metric
+        The score.
+
+    Returns
+    -------
+    Columns n, method, rank, tasks; best first.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> results = scdd.benchmark.run(
+    ...     "simulated", ["random", "class_mean"], n=[1], splits=[0], models=["LR"], progress=False
+    ... )
+    >>> sorted(scdd.benchmark.mean_ranks(results)["rank"])
+    [1.0, 2.0]
+    """
+    import pandas as pd
+
+    table = scores(results, metric=metric)
+    parts = []
+    for n, part in table[~table["method"].map(is_reference).astype(bool)].groupby("n"):
+        wide = part.pivot(index="task", columns="method", values="mean").dropna()
+        rank = wide.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
+        parts.append(pd.DataFrame({"n": n, "method": rank.index, "rank": rank.to_numpy(), "tasks": len(wide)}))
+    empty = pd.DataFrame(columns=["n", "method", "rank", "tasks"])
+    return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def holm(p: ArrayLike) -> NDArray[np.float64]:
+    """Correct p values by Holm's step-down rule.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * (len(values) - np.arange(len(values)))
+    out = np.empty_like(values)
+    out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return out
+
+
+def _wilcoxon(difference: NDArray[np.float64]) -> float:
+    from scipy.stats import wilcoxon
+
+    # where nothing differs there is nothing to test
+    return float(wilcoxon(difference).pvalue) if np.any(difference != 0) else 1.0

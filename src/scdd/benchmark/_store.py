@@ -1,0 +1,138 @@
+"""The results file: one line for each model of each run, appended as they come, sorted at the end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scdd.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["COLUMNS", "KEY", "SCORES", "Store", "read_results"]
+
+KEY = ("task", "method", "n", "split", "seed", "model")
+SCORES = ("macro_f1", "balanced_accuracy", "accuracy")
+COLUMNS = (*KEY, *SCORES, "n_classes", "rows", "status", "message", "seconds")
+_INTEGERS = ("n", "split", "seed")
+_NUMBERS = (*SCORES, "n_classes", "rows", "seconds")  # empty where a run failed
+_MAX_MESSAGE = 300
+
+Key = tuple[str, ...]
+
+
+class Store:
+    """Results on disk, or in memory where there is no path.
+
+    Parameters
+    ----------
+    path
+        CSV file; what it holds already is kept. A last line that was torn by an interruption is dropped.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self.path = None if path is None else Path(path).expanduser()
+        self._lines: dict[Key, tuple[str, ...]] = {}
+        if self.path is not None:
+            self._open(self.path)
+
+    def _open(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = path.read_bytes() if path.exists() else b""
+        whole = data[: data.rfind(b"\n") + 1]
+        if whole != data:
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+        lines = list(csv.reader(io.StringIO(whole.decode("utf-8"))))
+        if not lines:
+            path.write_text(_csv([COLUMNS]), encoding="utf-8", newline="\n")
+            return
+        if tuple(lines[0]) != COLUMNS:
+            msg = f"{path} is not a results file of scdd.benchmark: its columns are {', '.join(lines[0][:6])}, ..."
+            raise InputError(msg)
+        for line in lines[1:]:
+            self._put(tuple(line))
+
+    def _put(self, line: tuple[str, ...]) -> None:
+        self._lines[line[: len(KEY)]] = line
+
+    def missing(self, run: Sequence[Any], models: Sequence[str], *, retry_failed: bool = False) -> list[str]:
+        """Return the models for which a run (task, method, n, split, seed) has no line yet."""
+        status = COLUMNS.index("status")
+        first = tuple(map(str, run))
+        lines = {model: self._lines.get((*first, model)) for model in models}
+        return [m for m, line in lines.items() if line is None or (retry_failed and line[status] == "failed")]
+
+    def append(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Write the lines of a run at once."""
+        lines = [_line(record) for record in records]
+        for line in lines:
+            self._put(line)
+        if self.path is not None:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                file.write(_csv(lines))
+
+    def finish(self) -> None:
+        """Sort the file; it is replaced as a whole."""
+        if self.path is None:
+            return
+        temporary = self.path.with_name(f".{self.path.name}-{secrets.token_hex(4)}")
+        try:
+            with temporary.open("w", encoding="utf-8", newline="") as file:
+                file.write(_csv([COLUMNS, *self._sorted()]))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def frame(self) -> pd.DataFrame:
+        """Return all results, sorted."""
+        return _frame(_csv([COLUMNS, *self._sorted()]))
+
+    def _sorted(self) -> list[tuple[str, ...]]:
+        def order(key: Key) -> tuple[Any, ...]:
+            task, method, n, split, seed, model = key
+            return task, method, int(n), int(split), int(seed), model
+
+        return [self._lines[key] for key in sorted(self._lines, key=order)]
+
+
+def read_results(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read a results file."""
+    return _frame(Path(path).expanduser().read_text(encoding="utf-8"))
+
+
+def _frame(text: str) -> pd.DataFrame:
+    import pandas as pd
+
+    words = dict.fromkeys(("task", "method", "model", "status", "message"), str)
+    # a task may be called "nan": only empty fields are missing values
+    table = pd.read_csv(io.StringIO(text), dtype=words, keep_default_na=False, na_values=dict.fromkeys(_NUMBERS, [""]))
+    types = dict.fromkeys(_INTEGERS, "int64") | dict.fromkeys(_NUMBERS, "float64")
+    return table.astype(types | {"n_classes": "Int64", "rows": "Int64"})
+
+
+def _line(record: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(_text(name, record.get(name, "")) for name in COLUMNS)
+
+
+def _text(name: str, value: Any) -> str:
+    if name in SCORES:
+        return "" if value == "" else f"{value:.6f}"
+    if name == "seconds":
+        return f"{value:.2f}" if value != "" else ""
+    # one line of the file is one line of text, so that a torn one can be told
+    return " ".join(str(value).split())[:_MAX_MESSAGE]
+
+
+def _csv(lines: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()

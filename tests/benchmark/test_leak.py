@@ -1,0 +1,79 @@
+"""Nothing is chosen on test cells, and nothing of them reaches a method."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from scdd.benchmark import METHODS
+from scdd.benchmark._prepare import Training, prepare_test, prepare_training
+
+from ._toy import TOY, load
+
+N_TOP = 40
+
+
+@pytest.fixture
+def few_hvgs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Choose fewer highly variable genes than there are: else there would be no choice to leak."""
+    from scdd.pp import highly_variable
+
+    monkeypatch.setattr("scdd.benchmark._prepare.highly_variable", lambda source: highly_variable(source, n_top=N_TOP))
+
+
+def _bytes(training: Training, method: str) -> bytes:
+    made = METHODS.get(method).run(training, 3, 0)
+    parts = [training.hvg, training.embedding, training.labels, made.labels, made.counts.data, made.counts.indices]
+    return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
+
+
+@pytest.mark.usefixtures("few_hvgs", "small_budget")
+def test_test_cells_change_nothing() -> None:
+    methods = [name for name in METHODS if name != "scdd-paper"]  # that one differs from scdd in its settings only
+    found = []
+    for overwrite in (False, True):
+        adata = load()
+        train, test = TOY.cells(0)
+        if overwrite:
+            # the same cells are held out, with other counts and labels
+            held_out = adata.obs_names.isin(test.obs_names)
+            counts = adata.X.toarray()
+            counts[held_out] = np.random.default_rng(0).poisson(50, (held_out.sum(), adata.n_vars))
+            adata.X = sp.csr_matrix(counts.astype(np.float32))
+            labels = adata.obs["cell_type"].astype(str).to_numpy().copy()
+            labels[held_out] = "class_0"
+            adata.obs["cell_type"] = labels
+            train, test = adata[~held_out].copy(), adata[held_out].copy()
+        training = prepare_training(train, labels_key="cell_type", donor_key="donor")
+        rows = {name: _bytes(training, name) for name in methods}
+        scored = prepare_test(
+            test, labels_key="cell_type", class_names=training.class_names, genes=list(train.var_names)
+        )
+        assert training.hvg.sum() == N_TOP
+        # after the test cells were prepared, too
+        found.append((rows, json.dumps(training.settings()), scored.counts.sum()))
+    (rows, settings, total), (rows_again, settings_again, other_total) = found
+    assert total != other_total
+    assert settings == settings_again
+    for name in methods:
+        assert rows[name] == rows_again[name], name
+
+
+def test_training_cells_do_change_it() -> None:
+    # the twin of the test above: it would pass on a stub that ignores its input
+    train, _ = TOY.cells(0)
+    other = train.copy()
+    other.X = other.X[::-1].copy()
+    first, second = (prepare_training(a, labels_key="cell_type", donor_key="donor") for a in (train, other))
+    assert first.settings()["embedding"] != second.settings()["embedding"]
+
+
+def test_codes_of_test_cells_follow_the_training_cells() -> None:
+    _, test = TOY.cells(0)
+    prepared = prepare_test(test, labels_key="cell_type", class_names=["class_2", "class_0"], genes=test.var_names)
+    assert prepared.class_names == ["class_2", "class_0", "class_1"]
+    names = np.array(prepared.class_names)[prepared.labels]
+    assert names.tolist() == test.obs["cell_type"].tolist()

@@ -1,0 +1,134 @@
+"""Tables: means, margins, tests and ranks against hand and scipy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from scdd.benchmark import margins, mean_ranks, paired_tests, run, scores, summary
+from scdd.benchmark._statistics import holm
+from scdd.errors import InputError
+
+from ._toy import OPTIONS, TOY, broken
+
+LEVEL = {"scdd": 0.7, "random": 0.4, "herding": 0.6, "kmeans": 0.69, "full": 0.9, "scdd-paper": 0.95, "class_mean": 0.5}
+
+
+@pytest.fixture(scope="module")
+def results() -> pd.DataFrame:
+    """Made-up scores: 3 tasks, 2 splits, 2 seeds, 2 models."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (task, method, n, split, seed, model, LEVEL[method] + (0.05 if method == "random" and n == 10 else 0.0)
+         + rng.normal(0, 0.03))
+        for task in ("a", "b", "c")
+        for method in LEVEL
+        for n in ({"full": [0], "class_mean": [1]}.get(method, [1, 10]))
+        for split in (0, 1)
+        for seed in (0, 1)
+        for model in ("LR", "kNN")
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["task", "method", "n", "split", "seed", "model", "macro_f1"])
+    return table.assign(status="ok", message="", balanced_accuracy=0.5, accuracy=0.5)
+
+
+def _runs(results: pd.DataFrame, method: str, n: int) -> pd.Series:
+    part = results[(results["method"] == method) & (results["n"] == n)]
+    return part.groupby(["task", "split", "seed"])["macro_f1"].mean()
+
+
+def test_means_and_their_share_of_the_full_data(results: pd.DataFrame) -> None:
+    table = scores(results).set_index(["n", "task", "method"])
+    expected = _runs(results, "random", 10)["b"]
+    row = table.loc[(10, "b", "random")]
+    assert row["mean"] == pytest.approx(expected.mean())
+    assert row["sd"] == pytest.approx(expected.std(ddof=1))
+    assert row["runs"] == 4
+    assert row["relative"] == pytest.approx(expected.mean() / _runs(results, "full", 0)["b"].mean())
+    # what has one size stands beside every n
+    assert set(table.index.get_level_values("n")) == {1, 10}
+    assert table.loc[(10, "a", "class_mean"), "mean"] == table.loc[(1, "a", "class_mean"), "mean"]
+    assert table.loc[(1, "a", "full"), "relative"] == 1
+
+
+def test_margins(results: pd.DataFrame) -> None:
+    table = margins(results).set_index(["n", "task"])
+    assert len(table) == 6
+    for (n, task), row in table.iterrows():
+        means = {m: _runs(results, m, n)[task].mean() for m in ("random", "herding", "kmeans")}
+        assert row["best"] == max(means, key=means.get)  # neither full nor scdd-paper
+        assert row["margin"] == pytest.approx(_runs(results, "scdd", n)[task].mean() - max(means.values()))
+
+
+def test_paired_tests_are_those_of_scipy(results: pd.DataFrame) -> None:
+    table = paired_tests(results)
+    assert set(table["method"]) == {"random", "herding", "kmeans", "class_mean"}
+    for n, part in table.groupby("n"):
+        for row in part.itertuples():
+            other = _runs(results, row.method, 1 if row.method == "class_mean" else n)
+            ours = _runs(results, "scdd", n)
+            assert row.pairs == 12
+            assert row.p == pytest.approx(stats.wilcoxon(ours, other).pvalue)
+            assert row.mean_difference == pytest.approx((ours - other).mean())
+            assert (row.won, row.lost) == ((ours > other).sum(), (ours < other).sum())
+        multitest = pytest.importorskip("statsmodels.stats.multitest")
+        np.testing.assert_allclose(part["p_holm"], multitest.multipletests(part["p"], method="holm")[1])
+
+
+def test_a_tie_is_no_evidence(results: pd.DataFrame) -> None:
+    same = results[results["method"] == "random"].assign(method="scdd")
+    table = paired_tests(pd.concat([results[results["method"] == "random"], same]))
+    assert table["p"].tolist() == table["p_holm"].tolist() == [1.0, 1.0]
+    assert table["tied"].tolist() == [12, 12]
+
+
+def test_holm_by_hand() -> None:
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.6, 0.9]), [1.0, 1.0])
+    assert holm([]).shape == (0,)
+
+
+def test_mean_ranks_are_those_of_scipy(results: pd.DataFrame) -> None:
+    table = mean_ranks(results)
+    methods = ["scdd", "random", "herding", "kmeans", "scdd-paper", "class_mean"]
+    for n, part in table.groupby("n"):
+        means = [[_runs(results, m, 1 if m == "class_mean" else n)[t].mean() for m in methods] for t in "abc"]
+        expected = dict(zip(methods, stats.rankdata(-np.array(means), axis=1).mean(axis=0), strict=True))
+        assert part.set_index("method")["rank"].to_dict() == pytest.approx(expected)
+        assert part["rank"].is_monotonic_increasing
+        assert set(part["tasks"]) == {3}
+
+
+def test_only_tasks_that_all_have_are_ranked(results: pd.DataFrame) -> None:
+    part = results[~((results["method"] == "herding") & (results["task"] == "c"))]
+    assert set(mean_ranks(part)["tasks"]) == {2}
+
+
+def test_a_run_in_which_a_model_failed_is_no_run(results: pd.DataFrame) -> None:
+    broken_run = results.copy()
+    line = broken_run.index[(broken_run["method"] == "random") & (broken_run["n"] == 1)][0]
+    broken_run.loc[line, ["status", "message", "macro_f1"]] = ["failed", "no", np.nan]
+    table = scores(broken_run).set_index(["n", "task", "method"])
+    assert table.loc[(1, "a", "random"), "runs"] == 3
+    assert summary(broken_run)["failures"]["message"].tolist() == ["no"]
+
+
+def test_summary_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "results.csv"
+    table = run(TOY, ["random", "class_mean", broken], **OPTIONS, out=path)
+    from_file, from_table = summary(path), summary(table)
+    for name in from_table:
+        pd.testing.assert_frame_equal(from_file[name], from_table[name])
+    assert len(from_table["failures"]) == 4
+    assert from_table["margins"].empty  # scdd was not run
+    assert from_table["tests"].empty
+    assert len(summary(path, ours="class_mean")["margins"]) == 2
+
+
+def test_a_metric_that_is_not_there_is_named(results: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="balanced_accuracy"):
+        summary(results, metric="f2")
