@@ -23,6 +23,7 @@ from scdd.objectives._statistics import RealStatistics
 __all__ = ["Matching", "Problem", "Trainee", "optimise"]
 
 _CHUNK = 2048  # cells made dense at a time
+_MOST = float(np.log1p(1e4))  # of a gene in log1p CP10k
 _FLOOR = 0.1  # a gene's unit is at least this part of the root mean square over genes
 
 
@@ -154,7 +155,7 @@ OPTIMIZERS.register("adamw")(lambda delta, config: torch.optim.AdamW([delta], lr
 
 
 def optimise(start: NDArray, matching: Matching, problem: Problem, config: LearnConfig) -> NDArray[np.float32]:
-    """Move rows along a loss; they stay non-negative.
+    """Move rows along a loss; they stay between 0 and what a gene can have, log1p of 1e4.
 
     Parameters
     ----------
@@ -196,5 +197,5 @@ def optimise(start: NDArray, matching: Matching, problem: Problem, config: Learn
             delta.grad *= slow
         optimizer.step()
         with torch.no_grad():
-            delta.copy_(torch.maximum(delta, -origin / unit))  # projected: expression is not negative
-    return (origin + unit * delta).clamp_min(0).detach().numpy()
+            delta.copy_(((origin + unit * delta).clamp(0.0, _MOST) - origin) / unit)  # projected gradient
+    return (origin + unit * delta).clamp(0.0, _MOST).detach().numpy()
