@@ -12,7 +12,7 @@ import pytest
 import scanpy as sc
 import scipy.sparse as sp
 
-from scdd.baselines import BASELINES
+from scdd.baselines import coresets
 from scdd.errors import BudgetError, InputError, LabelError, ScddWarning
 from scdd.tl._coreset import coreset
 
@@ -82,7 +82,15 @@ def test_real_cells_keep_names_counts_and_labels(toy: AnnData, method: str) -> N
 
 
 def test_every_method_is_offered() -> None:
-    assert sorted(REAL + MEANS) == BASELINES.names()
+    assert sorted(REAL + MEANS) == coresets().names()
+
+
+def test_learned_methods_are_no_coresets(toy: AnnData) -> None:
+    with pytest.raises(InputError, match=r"'dm-tuned' learns its rows.*herding"):
+        coreset(toy, 2, "dm-tuned")
+    with pytest.raises(InputError, match=r"Did you mean 'herding'\?") as error:
+        coreset(toy, 2, "hording")
+    assert "dm-tuned" not in str(error.value)
 
 
 def test_means_have_names_of_their_own(toy: AnnData) -> None:

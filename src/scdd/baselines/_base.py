@@ -1,4 +1,4 @@
-"""What a baseline is: a choice of rows in an embedding, and how a row becomes counts."""
+"""A baseline that learns nothing: a choice of rows in an embedding, and how a row becomes counts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd._registry import Registry
+from scdd.baselines._method import BASELINES, Rows, checked
 from scdd.baselines._profiles import mean_profiles
 from scdd.errors import InputError
 
-__all__ = ["BASELINES", "Baseline", "Choice", "Rows", "choose_per_class"]
+__all__ = ["Baseline", "Choice", "choose_per_class", "coresets"]
 
 Space = Literal["count", "log"]
 
@@ -39,31 +40,6 @@ class Choice:
     group: NDArray[np.int64]
     weight: NDArray[np.float64]
     index: NDArray[np.int64] | None
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A small set made by a baseline.
-
-    Attributes
-    ----------
-    counts
-        CSR float32 (m, n_genes).
-    labels
-        int64 (m,): class of each row; rows of a class stand together, best first.
-    index
-        int64 (m,): the cell that each row is, or None where rows are means.
-    weight
-        float64 (m,): number of original cells that the row stands for; sums to n.
-    integer
-        Whether all counts are integers.
-    """
-
-    counts: sp.csr_matrix
-    labels: NDArray[np.int64]
-    index: NDArray[np.int64] | None
-    weight: NDArray[np.float64]
-    integer: bool
 
 
 @dataclass(frozen=True)
@@ -131,10 +107,7 @@ class Baseline:
         InputError
             If the arrays do not fit each other.
         """
-        labels, sizes = np.asarray(labels), np.asarray(sizes)
-        if not counts.shape[0] == len(embedding) == len(labels):
-            msg = f"counts, embedding and labels have {counts.shape[0]}, {len(embedding)} and {len(labels)} rows."
-            raise InputError(msg)
+        labels, sizes = checked(counts, embedding, labels, sizes)
         choice = self.choose(embedding, labels, sizes, seed)
         counts = sp.csr_matrix(counts)
         library = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
@@ -169,7 +142,25 @@ class Baseline:
         return Rows(counts, choice.labels, choice.index, choice.weight, integer=self.space != "log")
 
 
-BASELINES: Registry[Baseline] = Registry("baseline")
+def coresets() -> Registry[Baseline]:
+    """Collect the methods of :data:`BASELINES` that choose rows; the learned ones are left out.
+
+    Returns
+    -------
+    Registry of :class:`Baseline`.
+
+    Examples
+    --------
+    >>> import scdd.baselines
+    >>> "herding" in coresets(), "dm" in coresets()
+    (True, False)
+    """
+    chosen: Registry[Baseline] = Registry("coreset")
+    for name in BASELINES:
+        method = BASELINES.get(name)
+        if isinstance(method, Baseline):
+            chosen.register(name)(method)
+    return chosen
 
 
 def choose_per_class(

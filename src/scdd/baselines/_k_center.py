@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scdd.baselines._base import BASELINES, Baseline, Choice, choose_per_class
+from scdd.baselines._base import Baseline, Choice, choose_per_class
+from scdd.baselines._method import BASELINES
 
 __all__ = ["farthest_points"]
 

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd._rng import stream
-from scdd.baselines._base import BASELINES, Baseline, Choice, choose_per_class
+from scdd.baselines._base import Baseline, Choice, choose_per_class
 from scdd.baselines._kmeans import cluster, greedy_order
+from scdd.baselines._method import BASELINES
 
 __all__ = ["medoids"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scdd.metrics._preprocess import log_normalize
 
-__all__ = ["mean_profiles"]
+__all__ = ["filled_profiles", "mean_profiles"]
 
 
 def mean_profiles(
@@ -80,6 +80,61 @@ def mean_profiles(
     if space == "count":
         profiles = _round(profiles)
     return sp.csr_matrix(profiles, dtype=np.float32)
+
+
+def filled_profiles(
+    logs: NDArray[np.floating],
+    row_labels: NDArray[np.integer],
+    counts: sp.csr_matrix,
+    labels: NDArray[np.integer],
+    hvg: NDArray[np.bool_],
+) -> sp.csr_matrix:
+    """Turn rows in log space into counts of all genes, as ``mean_profiles(..., space="log")`` does for means.
+
+    Parameters
+    ----------
+    logs
+        float (m, n_hvg): log1p CP10k of the highly variable genes, non-negative.
+    row_labels
+        int (m,): class of each row; every class has cells.
+    counts
+        CSR (n, n_genes) raw counts of the real cells.
+    labels
+        int (n,): their classes.
+    hvg
+        Boolean mask (n_genes,). The other genes are at the mean logs of the class, turned back, times one factor that
+        fills the row up to 1e4: normalising the row gives back ``logs``. Where there are no others, or where ``logs``
+        alone stand for more than 1e4, it gives them back up to one factor per row.
+
+    Returns
+    -------
+    CSR float32 (m, n_genes), each row at the median total of its class.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp
+    >>> counts = sp.csr_matrix([[1.0, 3.0], [3.0, 1.0]])
+    >>> logs, hvg = np.log1p([[2500.0]]), np.array([True, False])
+    >>> filled_profiles(logs, np.array([0]), counts, np.array([0, 0]), hvg).toarray().tolist()
+    [[1.0, 3.0]]
+    """
+    counts = sp.csr_matrix(counts)
+    library = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+    classes, group = np.unique(row_labels, return_inverse=True)
+    cells = np.flatnonzero(np.isin(labels, classes))
+    own = np.searchsorted(classes, labels[cells])
+    block = [(np.arange(len(cells)), sp.csr_matrix(counts[cells]))]
+    means = mean_profiles(block, library[cells], own, len(classes), space="log", hvg=hvg)
+    outside = means @ sp.diags_array((~hvg).astype(np.float64))
+    place = sp.csr_matrix(
+        (np.ones(int(hvg.sum())), (np.arange(int(hvg.sum())), np.flatnonzero(hvg))), shape=(int(hvg.sum()), len(hvg))
+    )
+    inside = sp.csr_matrix(np.expm1(np.asarray(logs, dtype=np.float64))) @ place
+    profiles = _top_up(sp.csr_matrix(sp.csr_matrix(outside)[group] + inside), hvg)
+    median = np.array([np.median(library[labels == code]) for code in classes])[group]
+    totals = np.asarray(profiles.sum(axis=1)).ravel()
+    factor = np.divide(median, totals, out=np.zeros(len(totals)), where=totals > 0)
+    return sp.csr_matrix(_scale(profiles, factor), dtype=np.float32)
 
 
 def _top_up(profiles: sp.csr_matrix, hvg: NDArray[np.bool_], target_sum: float = 1e4) -> sp.csr_matrix:

@@ -52,14 +52,25 @@ class DistributionMatching(Objective[DistributionConfig]):
     needs_classes: ClassVar[bool] = False
     config_class: ClassVar[type[DistributionConfig]] = DistributionConfig
 
-    def _loss(self, step: Step) -> Tensor:
-        network = Network.draw(
+    def set_network(self, network: Network) -> None:
+        """Embed by this network of standardised features from now on, instead of by random ones."""
+        self._given = network
+
+    def network(self, step: int) -> Network:
+        """Return the network of a step; it takes features centred and scaled over all classes."""
+        given: Network | None = getattr(self, "_given", None)
+        if given is not None:
+            return given
+        return Network.draw(
             (self.n_features, *self.config.hidden),
-            generator=self._stream(step.number),
+            generator=self._stream(step),
             activation=self.config.activation,
             device=self.device,
             dtype=self.dtype,
         )
+
+    def _loss(self, step: Step) -> Tensor:
+        network = self.network(step.number)
         center, scale = self.real.center(), self.real.scale()
         function = ACTIVATIONS.get(self.config.activation)[0]
 

@@ -78,9 +78,16 @@ class GradientMatching(Objective[GradientConfig]):
     needs_classes: ClassVar[bool] = True
     config_class: ClassVar[type[GradientConfig]] = GradientConfig
 
+    def set_network(self, network: Network) -> None:
+        """Use this classifier of standardised features from now on, instead of random and pooled ones."""
+        self._given = network
+
     def network(self, step: int) -> Network:
         """Return the classifier of a step; it takes features centred and scaled as in ``standardised``."""
         self._sync()
+        given: Network | None = getattr(self, "_given", None)
+        if given is not None:
+            return given
         config = self.config
         stage = config.stages[step % len(config.stages)]
         if stage == 0:

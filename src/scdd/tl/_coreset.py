@@ -14,7 +14,8 @@ from scdd import _keys
 from scdd._budget import SmallClass, resolve_sizes
 from scdd._compat import warn
 from scdd._rng import Seed, canonical_seed
-from scdd.baselines import BASELINES, Choice, Rows, embed_selected
+from scdd.baselines import BASELINES, Choice, Rows, coresets, embed_selected
+from scdd.errors import InputError
 from scdd.pp import CheckedInput, check, highly_variable
 from scdd.pp._labels import Unlabeled
 
@@ -92,7 +93,14 @@ def coreset(
     >>> small.shape, int(small.obs["scdd_weight"].sum())
     ((8, 300), 600)
     """
-    baseline = BASELINES.get(method)
+    available = coresets()
+    if method in BASELINES and method not in available:
+        msg = (
+            f"{method!r} learns its rows, so it is no coreset: call scdd.baselines.BASELINES.get({method!r}).fit on arrays. "
+            f"Coresets: {', '.join(available.names())}."
+        )
+        raise InputError(msg)
+    baseline = available.get(method)
     checked = check(adata, labels_key=labels_key, batch_key=batch_key, layer=layer, unlabeled=unlabeled)
     source = checked.source
     warnings = list(checked.warnings)

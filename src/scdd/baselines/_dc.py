@@ -1,0 +1,105 @@
+"""DC: dataset condensation by gradient matching (Zhao et al. 2021, arXiv 2006.05929)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scdd.baselines._learned import LearnConfig, Learned, tuned
+from scdd.baselines._method import BASELINES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scdd.baselines._problem import Problem
+
+__all__ = ["DCConfig", "DCMatching"]
+
+
+@dataclass(frozen=True)
+class DCConfig(LearnConfig):
+    """Options of gradient matching.
+
+    Parameters
+    ----------
+    hidden
+        Widths of the hidden layers of the classifiers.
+    loops
+        Triples: from so many rows per class on, how many steps of the rows share one random classifier, and how many
+        steps the classifier is trained on the rows after each of them. Empty: see ``stages``.
+    stages
+        Without loops: steps that classifiers have been trained on real cells, in turn; 0 is a fresh random one.
+    net_lr, net_momentum
+        SGD of that training.
+
+    Examples
+    --------
+    >>> DCConfig().loops[1]
+    (10, 10, 50)
+    """
+
+    hidden: tuple[int, ...] = (128,)
+    loops: tuple[tuple[int, int, int], ...] = ((1, 1, 1), (10, 10, 50), (20, 20, 25), (30, 30, 20), (50, 50, 10))
+    stages: tuple[int, ...] = (0, 10)
+    net_lr: float = 0.01
+    net_momentum: float = 0.5
+
+
+class DCMatching:
+    """The gradients of a classifier on rows and on real cells of a class should point the same way.
+
+    1 - cosine per layer and output unit, summed over units, layers and classes (see
+    :class:`scdd.objectives.GradientMatching`). As published, a random classifier is trained on the rows between steps
+    and drawn anew after the outer loop.
+
+    Parameters
+    ----------
+    problem, config
+        The cells, and the options.
+    """
+
+    def __init__(self, problem: Problem, config: DCConfig) -> None:
+        from scdd.objectives import GradientConfig
+
+        self.problem, self.config = problem, config
+        self.objective = problem.objective(
+            "gradient",
+            GradientConfig(
+                hidden=config.hidden,
+                max_real_per_class=config.real_per_class,
+                stages=(0,) if config.loops else config.stages,
+            ),
+        )
+        rows = int(problem.rows_y.bincount().max())
+        fitting = [(outer, inner) for least, outer, inner in config.loops if least <= rows]
+        self.loop = fitting[-1] if fitting else None
+
+    def augment(self, x: Tensor, step: int) -> Tensor:
+        """Change nothing; DSA does."""
+        return x
+
+    def __call__(self, rows: Tensor, step: int) -> Tensor:
+        """Return the distance of the gradients at a step."""
+        if self.loop is not None:
+            self._next_network(rows.detach(), step, *self.loop)
+        real_x, real_y = self.problem.real(self.config.real_per_class, step)
+        loss = self.objective.loss(
+            self.augment(rows, step), self.problem.rows_y, self.augment(real_x, step), real_y, step
+        )
+        return loss * self.problem.n_used
+
+    def _next_network(self, rows: Tensor, step: int, outer: int, inner: int) -> None:
+        from scdd.baselines._problem import Trainee
+
+        if step % outer == 0:
+            drawn = self.problem.network(self.config.hidden, step)
+            self._trainee = Trainee(drawn, lr=self.config.net_lr, momentum=self.config.net_momentum)
+        else:
+            x = self.problem.standardised(self.augment(rows, step))
+            for _ in range(inner):
+                self._trainee.step(x, self.problem.rows_y)
+        self.objective.set_network(self._trainee.network)  # type: ignore[attr-defined]
+
+
+BASELINES.register("dc")(Learned("dc", DCMatching, DCConfig(start="noise", steps=200)))
+BASELINES.register("dc-tuned")(Learned("dc-tuned", DCMatching, DCConfig(**tuned(loops=()))))

@@ -1,0 +1,73 @@
+"""DM: distribution matching (Zhao & Bilen 2023, arXiv 2110.04181)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from scdd.baselines._augment import Augmentation
+from scdd.baselines._learned import LearnConfig, Learned, tuned
+from scdd.baselines._method import BASELINES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scdd.baselines._problem import Problem
+
+__all__ = ["DMConfig", "DMMatching"]
+
+
+@dataclass(frozen=True)
+class DMConfig(LearnConfig):
+    """Options of distribution matching.
+
+    Parameters
+    ----------
+    hidden
+        Widths of the layers of the random networks; the last one is the embedding.
+    mask, jitter
+        Augmentation of both sides, see :meth:`Augmentation.draw`; 0 and 0: none.
+
+    Examples
+    --------
+    >>> DMConfig().hidden
+    (128, 128)
+    """
+
+    hidden: tuple[int, ...] = (128, 128)
+    mask: float = 0.1
+    jitter: float = 0.2
+
+
+class DMMatching:
+    """Class means should agree in the embedding of a random network that is new at every step.
+
+    Squared distance, summed over dimensions and classes (see :class:`scdd.objectives.DistributionMatching`).
+
+    Parameters
+    ----------
+    problem, config
+        The cells, and the options.
+    """
+
+    def __init__(self, problem: Problem, config: DMConfig) -> None:
+        from scdd.objectives import DistributionConfig
+
+        self.problem, self.config = problem, config
+        self.objective = problem.objective("distribution", DistributionConfig(hidden=config.hidden))
+        self._sum = problem.n_used * config.hidden[-1]  # the objective averages over both
+
+    def __call__(self, rows: Tensor, step: int) -> Tensor:
+        """Return the distance at a step."""
+        config = self.config
+        real_x, real_y = self.problem.real(config.real_per_class, step)
+        if config.mask > 0 or config.jitter > 0:
+            augment = Augmentation.draw(
+                rows.shape[1], mask=config.mask, jitter=config.jitter, seed=self.problem.seed, step=step
+            )
+            rows, real_x = augment(rows), augment(real_x)
+        return self._sum * self.objective.loss(rows, self.problem.rows_y, real_x, real_y, step)
+
+
+BASELINES.register("dm")(Learned("dm", DMMatching, DMConfig(lr=1.0, steps=500, real_per_class=128)))
+BASELINES.register("dm-tuned")(Learned("dm-tuned", DMMatching, DMConfig(**tuned(mask=0.0, jitter=0.0))))
