@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    0, or 2 where something cannot be used; the reason goes to the standard error.
+    0; 2 where something cannot be used, and the reason goes to the standard error; 130 after Ctrl-C.
 
     Examples
     --------
@@ -49,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ScddError as error:
         print(f"scdd: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nscdd: interrupted. The same command goes on where this one stopped.", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,17 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "Did you mean 'zheng'" in capsys.readouterr().err
     assert cli.main(["benchmark", "--print-only", *out]) == 2
     assert "There is no" in capsys.readouterr().err
+
+
+def test_an_interruption_tells_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(**options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scdd.benchmark.run", interrupted)
+    assert cli.main(["benchmark", "--tasks", "simulated", *TINY, "--out", str(tmp_path)]) == 130
+    assert "goes on where this one stopped" in capsys.readouterr().err
 
 
 def test_quick_fits_with_and_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
