@@ -31,6 +31,17 @@ def test_help_of_the_module() -> None:
     assert "benchmark" in done.stdout
 
 
+def test_a_closed_output_is_no_traceback() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scdd", "benchmark", "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()  # long before the first line is printed
+    error = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 1
+    assert error == ""
+
+
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["benchmark", "--list"]) == 0
     text = capsys.readouterr().out
