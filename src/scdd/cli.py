@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    0, or 2 where something cannot be used; the reason goes to the standard error.
+    0; 1 where the output was closed; 2 where something cannot be used (the reason goes to the standard error); 130 after
+    Ctrl-C.
 
     Examples
     --------
@@ -46,9 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             _list()
         else:
             _benchmark(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read the output has seen enough; else Python would complain again when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ScddError as error:
         print(f"scdd: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nscdd: interrupted. The same command goes on where this one stopped.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -128,13 +137,19 @@ def _list() -> None:
 
 
 def _print(tables: Mapping[str, pd.DataFrame]) -> None:
+    import numpy as np
+
     scores = tables["scores"]
     for n, part in scores.groupby("n"):
-        text = part["mean"].map("{:.3f}".format) + " +- " + part["sd"].map("{:.3f}".format)
-        wide = part.assign(text=text).pivot(index="method", columns="task", values="text").fillna("")
-        relative = part.groupby("method")["relative"].mean()
-        if relative.notna().any():
-            wide["of full"] = relative.map("{:.2f}".format)
+        sd = part["sd"].map(lambda value: "" if np.isnan(value) else f" +- {value:.3f}")
+        wide = part.assign(text=part["mean"].map("{:.3f}".format) + sd)
+        wide = wide.pivot(index="task", columns="method", values="text").fillna("")
+        relative = part.pivot(index="task", columns="method", values="relative").dropna()
+        if len(relative):
+            # over the tasks that all methods have: else the shares would be of different things
+            wide.loc[f"share of full, {len(relative)} tasks"] = relative.mean().map("{:.2f}".format)
+        if len(wide) < len(wide.columns):
+            wide = wide.T
         print(f"\nn = {n}: macro-F1, mean +- sd over splits and seeds\n\n{wide.to_string()}")
     for name, title in (
         ("margins", "scdd minus the best baseline of each task"),

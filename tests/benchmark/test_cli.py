@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,17 @@ def test_help_of_the_module() -> None:
     done = subprocess.run([sys.executable, "-m", "scdd", "--help"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "benchmark" in done.stdout
+
+
+def test_a_closed_output_is_no_traceback() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scdd", "benchmark", "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()  # long before the first line is printed
+    error = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 1
+    assert error == ""
 
 
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,6 +72,17 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "Did you mean 'zheng'" in capsys.readouterr().err
     assert cli.main(["benchmark", "--print-only", *out]) == 2
     assert "There is no" in capsys.readouterr().err
+
+
+def test_an_interruption_tells_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(**options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scdd.benchmark.run", interrupted)
+    assert cli.main(["benchmark", "--tasks", "simulated", *TINY, "--out", str(tmp_path)]) == 130
+    assert "goes on where this one stopped" in capsys.readouterr().err
 
 
 def test_quick_fits_with_and_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
