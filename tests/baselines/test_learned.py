@@ -37,6 +37,7 @@ def cells() -> tuple[sp.csr_matrix, np.ndarray, np.ndarray]:
 def quick(name: str) -> Learned:
     """The method as registered, with a small budget."""
     method = BASELINES.get(name)
+    assert isinstance(method, Learned)
     small = {
         "steps": 6,
         "n_experts": 1,
