@@ -14,7 +14,7 @@ import torch
 from scipy.spatial.distance import cdist
 
 from scdd.baselines import BASELINES, Baseline, LearnConfig, Learned, Rows, coresets, embed
-from scdd.baselines._learned import STARTS, tuned
+from scdd.baselines._learned import tuned
 from scdd.baselines._problem import Problem, optimise
 from scdd.errors import InputError, TrainingError
 from scdd.metrics import log_normalize, preprocess
@@ -122,28 +122,6 @@ def test_the_first_rows_of_a_class_have_its_mean(cells) -> None:
     values = preprocess(rows.counts, HVG)[rows.labels == 0]
     rest = [np.linalg.norm(row - values.mean(axis=0)) for row in values]
     assert rest[0] == pytest.approx(min(rest), rel=1e-4)
-
-
-def test_starts(cells) -> None:
-    counts, embedding, labels = cells
-    logs = log_normalize(counts)
-    dense = logs.toarray()
-    real, real_y = STARTS.get("real")(logs, embedding, labels, SIZES, 0)
-    for row, code in zip(real, real_y, strict=True):
-        assert (dense[labels == code] == row).all(axis=1).any()
-    many = np.array([60, 30, 3])
-    noise, _ = STARTS.get("noise")(logs, embedding, labels, many, 0)
-    assert noise.min() == 0
-    assert noise[noise > 0].std() == pytest.approx(
-        np.maximum(dense.mean() + dense.std() * _normal(), 1e-9).std(), rel=0.3
-    )
-    assert np.corrcoef(noise.mean(axis=0), dense.mean(axis=0))[0, 1] < 0.5, "noise knows no gene"
-    centre, _ = STARTS.get("kmeans")(logs, embedding, labels, np.array([1, 1, 1]), 0)
-    np.testing.assert_allclose(centre, [dense[labels == code].mean(axis=0) for code in range(3)], rtol=1e-4, atol=1e-6)
-
-
-def _normal() -> np.ndarray:
-    return np.random.default_rng(0).normal(size=5000)
 
 
 def _problem(cells) -> Problem:

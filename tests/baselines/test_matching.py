@@ -12,8 +12,8 @@ from torch import Tensor
 
 from scdd.baselines import BASELINES
 from scdd.baselines._augment import Augmentation
-from scdd.baselines._learned import STARTS
 from scdd.baselines._problem import Problem, Trainee, optimise
+from scdd.baselines._start import STARTS
 from scdd.objectives import OBJECTIVES, CharacteristicConfig, GradientConfig, KernelConfig, Objective
 from scdd.objectives._networks import Network
 
@@ -189,14 +189,3 @@ def test_both_sides_see_the_same_augmentation(name: str, monkeypatch: pytest.Mon
     draws = iter(range(100))
     monkeypatch.setattr(Augmentation, "__call__", lambda self, v: v * (1 + next(draws)))
     assert same < 1e-2 * float(matching(torch.from_numpy(x), 0))
-
-
-def test_augmentation_masks_genes_and_changes_depth() -> None:
-    drawn = [Augmentation.draw(2000, mask=0.3, jitter=0.2, seed=0, step=k) for k in (0, 0, 1)]
-    assert torch.equal(drawn[0].keep, drawn[1].keep)
-    assert drawn[0].factor == drawn[1].factor
-    assert not torch.equal(drawn[0].keep, drawn[2].keep)
-    assert drawn[0].factor != drawn[2].factor
-    assert float(drawn[0].keep.mean()) == pytest.approx(0.7, abs=0.05)
-    x = torch.rand(3, 2000)
-    torch.testing.assert_close(torch.expm1(drawn[0](x)), torch.expm1(x) * drawn[0].factor * drawn[0].keep)

@@ -140,12 +140,8 @@ class Trainee:
     @property
     def network(self) -> Network:
         """The network as it is now; later steps do not change it."""
-        live = self._live
-        return Network(
-            tuple(p.detach().clone() for p in live.weights),
-            tuple(p.detach().clone() for p in live.biases),
-            live.activation,
-        )
+        weights, biases = (tuple(p.detach().clone() for p in of) for of in (self._live.weights, self._live.biases))
+        return Network(weights, biases, self._live.activation)
 
 
 OPTIMIZERS: Registry[Callable[[Tensor, LearnConfig], torch.optim.Optimizer]] = Registry("optimizer")
