@@ -101,5 +101,5 @@ class DCMatching:
         self.objective.set_network(self._trainee.network)  # type: ignore[attr-defined]
 
 
-BASELINES.register("dc")(Learned("dc", DCMatching, DCConfig(start="noise", steps=200)))
+BASELINES.register("dc")(Learned("dc", DCMatching, DCConfig(start="noise", steps=150)))
 BASELINES.register("dc-tuned")(Learned("dc-tuned", DCMatching, DCConfig(**tuned(loops=()))))

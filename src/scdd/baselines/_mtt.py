@@ -140,5 +140,5 @@ class MTTMatching:
         return epochs
 
 
-BASELINES.register("mtt")(Learned("mtt", MTTMatching, MTTConfig(lr=1000.0, steps=300)))
+BASELINES.register("mtt")(Learned("mtt", MTTMatching, MTTConfig(lr=1000.0, steps=200)))
 BASELINES.register("mtt-tuned")(Learned("mtt-tuned", MTTMatching, MTTConfig(**tuned())))
