@@ -86,12 +86,10 @@ def sample_latents(
 def sample_counts(
     module: SCDDModule, latents: torch.Tensor, library: NDArray[np.float64], *, seed: int
 ) -> sp.csr_matrix:
-    r"""Return negative-binomial counts CSR float32 (n, n_vars): :math:`x \sim NB(L r(z), \theta)`, in blocks of cells."""
-    theta = module.theta.cpu().numpy().astype(np.float64)
+    r"""Return counts CSR float32 (n, n_vars) that scatter around :math:`L r(z)` like real ones, in blocks of cells."""
     rng = stream(seed, "counts")
     parts = []
     for start in range(0, len(latents), _BLOCK):
         rates = module.rates(latents[start : start + _BLOCK]).cpu().numpy().astype(np.float64)
-        mu = rates * library[start : start + _BLOCK, None]
-        parts.append(sp.csr_matrix(rng.poisson(mu * rng.gamma(theta, 1 / theta, size=mu.shape)).astype(np.float32)))
+        parts.append(sp.csr_matrix(module.noise.sample(rates * library[start : start + _BLOCK, None], rng)))
     return sp.csr_matrix(sp.vstack(parts, format="csr"))

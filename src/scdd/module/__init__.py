@@ -6,6 +6,7 @@ from scdd.module._autoencoder import Autoencoder, AutoencoderConfig
 from scdd.module._decoder import RestDecoder
 from scdd.module._library import LibraryModel
 from scdd.module._likelihood import nb_cross_entropy, nb_log_prob
+from scdd.module._noise import CountNoise
 from scdd.module._scdd import ModuleShape, SCDDModule
 from scdd.module._scdg import SCDG, SCDGConfig
 from scdd.module.engines import ENGINES
@@ -15,6 +16,7 @@ __all__ = [
     "SCDG",
     "Autoencoder",
     "AutoencoderConfig",
+    "CountNoise",
     "LibraryModel",
     "ModuleShape",
     "RestDecoder",

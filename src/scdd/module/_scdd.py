@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from scdd.module._autoencoder import Autoencoder, AutoencoderConfig
 from scdd.module._decoder import RestDecoder
 from scdd.module._library import LibraryModel
+from scdd.module._noise import CountNoise
 from scdd.module._scdg import SCDG, SCDGConfig
 
 
@@ -92,6 +93,7 @@ class SCDDModule(nn.Module):
         self.autoencoder = Autoencoder(shape.n_features, shape.n_hvg, shape.n_classes, config=shape.autoencoder)
         self.rest_decoder = RestDecoder(n_latent, shape.n_vars - shape.n_hvg)
         self.library = LibraryModel(shape.n_classes, shape.n_batches)
+        self.noise = CountNoise(shape.n_vars)
         self.scdg = SCDG(n_latent, shape.n_classes, shape.n_batches, config=shape.scdg)
 
     @property

@@ -19,11 +19,11 @@ from scdd.errors import ScddWarning
 from scdd.module import SCDDModule
 from scdd.train._config import TrainConfig, TrainerConfig
 from scdd.train._fit import StageResult
+from scdd.train._noise import fit_noise
 from scdd.train._stages import fit_autoencoder, fit_generator
 
 _CELLS_PER_ANCHOR = 20
 _MAX_ANCHORS = 400
-_MAX_DISPERSION_CELLS, _DISPERSION_BLOCK = 2000, 256
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _fit_closed_forms(module: SCDDModule, source: Source, features: Features, *,
     module.set_latent_statistics(torch.from_numpy(latents).to(module.device), *codes)
     module.library.fit(source.library, source.labels, source.batches)
     fit_rest(module, source, latents, seed=seed)
-    module.theta.copy_(torch.from_numpy(_residual_dispersion(module, source, latents, seed=seed)))
+    fit_noise(module, source, latents, seed=seed)
     return latents
 
 
@@ -152,29 +152,6 @@ def encode(module: SCDDModule, source: Source, features: Features, *, batch_size
         x = torch.from_numpy(features(index, counts, source.library[index])).to(module.device)
         out[index] = module.autoencoder.encode(x).cpu().numpy()
     return out
-
-
-@torch.no_grad()
-def _residual_dispersion(
-    module: SCDDModule, source: Source, latents: NDArray[np.float32], *, seed: int
-) -> NDArray[np.float32]:
-    r"""Return the inverse dispersion (n_vars,) that is left around the decoder, by moments over a sample of cells.
-
-    The dispersion within classes, with which the autoencoder is trained, also holds what the latent explains: cells
-    drawn with it would be noisier than real ones. A gene is never taken for more dispersed than within classes.
-    """
-    n = min(source.n_obs, _MAX_DISPERSION_CELLS)
-    cells = np.sort(stream(seed, "dispersion").choice(source.n_obs, n, replace=False))
-    numerator, denominator = np.zeros(source.n_vars), np.zeros(source.n_vars)
-    for start in range(0, n, _DISPERSION_BLOCK):
-        index = cells[start : start + _DISPERSION_BLOCK]
-        mu = module.rates(torch.from_numpy(latents[index]).to(module.device)).cpu().numpy()
-        mu = mu * source.library[index, None].astype(np.float32)
-        numerator += (mu**2).sum(axis=0)
-        denominator += ((source.rows(index).toarray() - mu) ** 2 - mu).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        theta = np.where(denominator > 0, numerator / denominator, np.inf)
-    return np.clip(theta, module.theta.cpu().numpy(), 1000.0).astype(np.float32)
 
 
 def fit_rest(module: SCDDModule, source: Source, latents: NDArray[np.float32], *, seed: int) -> None:
