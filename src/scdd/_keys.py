@@ -9,6 +9,7 @@ KIND = "scdd_kind"  # obs: "denoised" or "noisy"
 ROW = "scdd_row"  # obs of expanded cells: name of the row that a cell comes from
 MEAN = "scdd_mean"  # layers: expected counts (CSR)
 DISPERSION = "scdd_dispersion"  # var: negative-binomial inverse dispersion theta of the gene
+HALF_CAPTURE = "scdd_half_capture"  # var: expected count at which half of the cells show the gene at all; 0: no dropout
 HVG = "scdd_hvg"  # var: highly variable gene of the original cells
 CODES = "X_scdd"  # obsm: latent codes
 

@@ -148,6 +148,8 @@ def test_var_and_codes(real: AnnData, syn: AnnData) -> None:
     assert syn.var["scdd_hvg"].any()
     assert (syn.var["scdd_dispersion"] > 0).all()
     assert np.isfinite(syn.var["scdd_dispersion"]).all()
+    assert (syn.var["scdd_half_capture"] >= 0).all()
+    assert np.isfinite(syn.var["scdd_half_capture"]).all()
     pd.testing.assert_series_equal(syn.var["dispersion"], real.var["dispersion"])
     codes = syn.obsm["X_scdd"]
     assert codes.shape == (len(syn), 32)

@@ -58,7 +58,8 @@ def test_mean_and_variance(syn: AnnData, noise: str) -> None:
     cells = expand(one, n=n, noise=noise, seed=3).X.toarray()
     mean = one.layers["scdd_mean"].toarray()[0].astype(float)
     theta = one.var["scdd_dispersion"].to_numpy().astype(float)
-    variance = mean + (mean**2 / theta if noise == "nb" else 0)
+    half = one.var["scdd_half_capture"].to_numpy().astype(float)
+    variance = mean + (mean * (mean + half) * (1 + 1 / theta) - mean**2 if noise == "nb" else 0)
     z = (cells.mean(axis=0) - mean) / np.sqrt(variance / n + 1e-12)
     assert np.abs(z[mean > 0]).max() < 5
     assert (cells[:, mean == 0] == 0).all()
@@ -107,10 +108,11 @@ def test_wrong_input(syn: AnnData) -> None:
         expand(scdd.datasets.simulate(n_obs=20, n_vars=10))
     with pytest.raises(InputError, match="noise"):
         expand(syn, noise="gauss")
-    broken = syn.copy()
-    del broken.var["scdd_dispersion"]
-    with pytest.raises(InputError, match="scdd_dispersion"):
-        expand(broken, noise="nb")
+    for column in ("scdd_dispersion", "scdd_half_capture"):
+        broken = syn.copy()
+        del broken.var[column]
+        with pytest.raises(InputError, match=column):
+            expand(broken, noise="nb")
     with pytest.raises(InputError, match="distill"):
         expand(expand(syn, n=2))
     with pytest.raises((InputError, TypeError), match="AnnData"):

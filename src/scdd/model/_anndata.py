@@ -69,7 +69,8 @@ def _anndata(
     var = meta.var.copy()
     hvg = np.zeros(len(var), dtype=bool)
     hvg[module.hvg.cpu().numpy()] = True
-    var[_keys.DISPERSION] = module.theta.cpu().numpy().astype(np.float32)
+    var[_keys.DISPERSION] = module.noise.theta.cpu().numpy().astype(np.float32)
+    var[_keys.HALF_CAPTURE] = module.noise.half_capture.cpu().numpy().astype(np.float32)
     var[_keys.HVG] = hvg
     adata = AnnData(X=counts, obs=obs, var=var)
     if meta.colors is not None:

@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from scdd._scatter import draw_counts, share_seen
+
 __all__ = ["CountNoise"]
 
 _MAX_THETA = 1000.0  # nearly Poisson
@@ -74,7 +76,7 @@ class CountNoise(nn.Module):
             part = slice(start, start + _GENES)
             moments = (first[part], second[part], excess[part], least[part])
             levels = _GRID[:, None] * first[part]
-            zeros = np.stack([_zeros(mu[:, part], level, _theta(level, *moments)) for level in levels])
+            zeros = 1 - np.stack([_seen(mu[:, part], level, _theta(level, *moments)) for level in levels])
             needed = wanted[part] > zeros[0] + 2 * np.sqrt(zeros[0] * (1 - zeros[0]) / len(mu))  # beyond chance
             half[part] = np.where(needed, _crossing(np.maximum.accumulate(zeros), wanted[part], levels), 0.0)
             theta[part] = _theta(half[part], *moments)
@@ -85,12 +87,7 @@ class CountNoise(nn.Module):
     def sample(self, mu: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float32]:
         """Draw counts (n, n_vars) around expectations of the same shape."""
         theta, half = (v.cpu().numpy().astype(np.float64) for v in (self.theta, self.half_capture))
-        captured = rng.random(mu.shape) * (mu + half) < mu
-        gene = np.nonzero(captured)[1]
-        level = mu[captured] + half[gene]
-        out = np.zeros(mu.shape, dtype=np.float32)
-        out[captured] = rng.poisson(level * rng.gamma(theta[gene], 1 / theta[gene]))
-        return out
+        return draw_counts(mu, theta, half, rng)
 
 
 def _theta(
@@ -110,13 +107,9 @@ def _theta(
     return np.clip(theta, least, _MAX_THETA)
 
 
-def _zeros(mu: NDArray[np.float32], half: NDArray[np.float64], theta: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the expected share of zeros of every gene (n_vars,)."""
-    theta32 = theta.astype(np.float32)
-    level = mu + half.astype(np.float32)
-    with np.errstate(invalid="ignore"):
-        captured = np.where(level > 0, mu / level, 0.0)
-    return 1 + (captured * np.expm1(-theta32 * np.log1p(level / theta32))).mean(0, dtype=np.float64)
+def _seen(mu: NDArray[np.float32], half: NDArray[np.float64], theta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the expected share of cells (n_vars,) with a count of each gene."""
+    return share_seen(mu, theta.astype(np.float32), half.astype(np.float32)).mean(0, dtype=np.float64)
 
 
 def _crossing(

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from scdd._scatter import share_seen
 from scdd.pl._markers import class_means
 from scdd.pl._pair import Pair
 
@@ -22,8 +23,8 @@ def prepare_means(pair: Pair) -> pd.DataFrame:
     """Average every gene on both sides: first within each class, then over the classes that both have.
 
     Means are counts per ten thousand. A synthetic row enters its class by its weight, with its expected counts where it
-    has them (a denoised row is no single cell), else with its counts. The share of zeros is the one of the negative
-    binomial with these expected counts, or the observed one; means of cells (profiles) have none. All real cells are
+    has them (a denoised row is no single cell), else with its counts. The share of zeros is the one that cells
+    scattered around these expected counts would have, or the observed one; means of cells (profiles) have none. All real cells are
     read once, in blocks; memory grows with classes x genes.
 
     Returns
@@ -139,8 +140,9 @@ def _positive(pair: Pair) -> sp.csr_matrix:
     mu = pair.expected.data.astype(np.float64)
     if pair.dispersion is None:
         return _with_data(pair.expected, -np.expm1(-mu))
-    theta = pair.dispersion[pair.expected.indices]
-    return _with_data(pair.expected, -np.expm1(-theta * np.log1p(mu / theta)))
+    gene = pair.expected.indices
+    half = np.zeros_like(mu) if pair.half_capture is None else pair.half_capture[gene]
+    return _with_data(pair.expected, share_seen(mu, pair.dispersion[gene], half))
 
 
 def _per_ten_thousand(counts: sp.csr_matrix) -> sp.csr_matrix:

@@ -58,6 +58,8 @@ class Pair:
         Expected counts, CSR (n_rows, n_genes), where rows are not single cells; else None.
     dispersion
         Inverse dispersion of the genes (n_genes,), or None.
+    half_capture
+        Half-capture level of the genes (n_genes,), or None.
     profile
         Whether the rows are means of cells.
     colors
@@ -76,6 +78,7 @@ class Pair:
     weight: NDArray[np.float64]
     expected: sp.csr_matrix | None
     dispersion: NDArray[np.float64] | None
+    half_capture: NDArray[np.float64] | None
     profile: bool
     colors: list[str] | None
     stored_hvg: NDArray[np.bool_] | None
@@ -160,11 +163,16 @@ def make_pair(adata: AnnData, syn: AnnData, *, labels_key: str | None, layer: st
         labels=lookup[column.codes[kept]],
         weight=weight,
         expected=expected,
-        dispersion=var[_keys.DISPERSION].to_numpy(dtype=np.float64) if _keys.DISPERSION in var.columns else None,
+        dispersion=_column(var, _keys.DISPERSION),
+        half_capture=_column(var, _keys.HALF_CAPTURE),
         profile=profile,
         colors=_stored_colors(real, syn, column, names),
         stored_hvg=var[_keys.HVG].to_numpy(dtype=bool) if _keys.HVG in var.columns else None,
     )
+
+
+def _column(var: pd.DataFrame, name: str) -> NDArray[np.float64] | None:
+    return var[name].to_numpy(dtype=np.float64) if name in var.columns else None
 
 
 def draw_sample(pair: Pair, max_cells: int, seed: int) -> Sample:

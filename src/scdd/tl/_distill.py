@@ -94,8 +94,9 @@ def distill(
     - ``obs["scdd_weight"]``: number of original cells that the row stands for; ``obs["scdd_library"]``: its depth;
       ``obs["scdd_kind"]``: ``"denoised"`` or ``"noisy"``;
     - ``layers["scdd_mean"]``: CSR float32, expected counts of a real cell; entries below 0.08 are left out;
-    - ``var["scdd_dispersion"]``: inverse dispersion of the negative binomial; ``var["scdd_hvg"]``: highly variable genes
-      of the input;
+    - ``var["scdd_dispersion"]`` and ``var["scdd_half_capture"]``: how real cells scatter around the expected counts
+      (inverse dispersion, and the level of dropout: :class:`scdd.module.CountNoise`);
+    - ``var["scdd_hvg"]``: highly variable genes of the input;
     - ``obsm["X_scdd"]``: codes;
     - ``uns["scdd"]``: parameters, versions, seed, encoder, sizes, inner scores, warnings.
 

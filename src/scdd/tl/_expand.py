@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scdd import _keys
 from scdd._rng import Seed, canonical_seed, stream
@@ -29,7 +31,8 @@ def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = 0)
     n
         Number of cells per row.
     noise
-        ``"poisson"``, or ``"nb"`` for the negative binomial with ``var["scdd_dispersion"]``.
+        ``"poisson"``, or ``"nb"`` for the scatter of real cells: the negative binomial with ``var["scdd_dispersion"]``,
+        with dropout where ``var["scdd_half_capture"]`` is not 0 (see :class:`scdd.module.CountNoise`).
     seed
         Seed of the draw.
 
@@ -70,16 +73,15 @@ def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = 0)
     seed = canonical_seed(seed)
     rng = stream(seed, "expand")
     mean = sp.csr_matrix(syn.layers[_keys.MEAN])
-    if noise == "nb" and _keys.DISPERSION not in syn.var:
-        msg = f"syn has no var[{_keys.DISPERSION!r}], which noise='nb' needs. Use noise='poisson'."
-        raise InputError(msg)
-    theta = np.asarray(syn.var[_keys.DISPERSION], dtype=np.float64) if noise == "nb" else None
+    for column in (_keys.DISPERSION, _keys.HALF_CAPTURE):
+        if noise == "nb" and column not in syn.var:
+            msg = f"syn has no var[{column!r}], which noise='nb' needs. Use noise='poisson'."
+            raise InputError(msg)
+    draw = _scatter(syn) if noise == "nb" else lambda mu, rng: rng.poisson(mu).astype(np.float32)
     parts = []
     for start in range(0, syn.n_obs, _BLOCK):
         mu = np.repeat(mean[start : start + _BLOCK].toarray().astype(np.float64), n, axis=0)
-        if theta is not None:
-            mu *= rng.gamma(theta, 1 / theta, size=mu.shape)
-        parts.append(sp.csr_matrix(rng.poisson(mu).astype(np.float32)))
+        parts.append(sp.csr_matrix(draw(mu, rng)))
     keep = [c for c in syn.obs.columns if c not in (_keys.LIBRARY, _keys.KIND, _keys.WEIGHT)]
     obs = syn.obs[keep].iloc[np.repeat(np.arange(syn.n_obs), n)].copy()
     rows = pd.Index(np.repeat(np.asarray(syn.obs_names.astype(str), dtype=object), n))
@@ -94,3 +96,12 @@ def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = 0)
         "expand": {"n": int(n), "noise": noise, "seed": seed},
     }
     return out
+
+
+def _scatter(syn: AnnData) -> Callable[[NDArray[np.float64], np.random.Generator], NDArray[np.float32]]:
+    """Return the draw of counts around expectations that the file describes."""
+    from scdd._scatter import draw_counts
+
+    theta = np.asarray(syn.var[_keys.DISPERSION], dtype=np.float64)
+    half = np.asarray(syn.var[_keys.HALF_CAPTURE], dtype=np.float64)
+    return lambda mu, rng: draw_counts(mu, theta, half, rng)
