@@ -8,7 +8,10 @@ one.
 from __future__ import annotations
 
 from scdd.benchmark import _entries, tasks  # importing a file registers its methods or its task
+from scdd.benchmark._bootstrap import donor_intervals
+from scdd.benchmark._cost import Cost
 from scdd.benchmark._methods import METHODS, Made, Method
+from scdd.benchmark._nested import nested
 from scdd.benchmark._prepare import Training
 from scdd.benchmark._runner import run
 from scdd.benchmark._statistics import mean_ranks, paired_tests
@@ -18,12 +21,15 @@ from scdd.benchmark._task import TASKS, Task
 __all__ = [
     "METHODS",
     "TASKS",
+    "Cost",
     "Made",
     "Method",
     "Task",
     "Training",
+    "donor_intervals",
     "margins",
     "mean_ranks",
+    "nested",
     "paired_tests",
     "run",
     "scores",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import scipy.sparse as sp
 
 from scdd._rng import stream
 from scdd.baselines import BASELINES
+from scdd.benchmark._cost import Cost, measured
 from scdd.benchmark._methods import METHODS, FromFit, Made, Method
 from scdd.benchmark._prepare import Training
 
@@ -28,33 +28,33 @@ class _Scdd:
 
         from scdd.tl import distill
 
-        model, seconds = _trained(training, seed)
-        start = time.perf_counter()
-        syn = distill(
-            training.adata,
-            n,
-            labels_key=training.labels_key,
-            donor_key=training.donor_key,
-            preset=self.preset,
-            model=model,
-            seed=seed,
-            progress=False,
-        )
+        model, cost = _trained(training, seed)
+        with measured() as own:
+            syn = distill(
+                training.adata,
+                n,
+                labels_key=training.labels_key,
+                donor_key=training.donor_key,
+                preset=self.preset,
+                model=model,
+                seed=seed,
+                progress=False,
+            )
         labels = pd.Index(training.class_names).get_indexer(syn.obs[training.labels_key].astype(str))
-        return Made(sp.csr_matrix(syn.X), labels, seconds + time.perf_counter() - start)
+        return Made(sp.csr_matrix(syn.X), labels, cost.then(own))
 
 
-def _trained(training: Training, seed: int) -> tuple[Any, float]:
-    """Return the model that ``scdd.tl.distill`` would train for this seed, and the seconds it took."""
+def _trained(training: Training, seed: int) -> tuple[Any, Cost]:
+    """Return the model that ``scdd.tl.distill`` would train for this seed, and what it cost."""
     if seed not in training.models:
         from scdd.model import SCDD
         from scdd.pp import check
 
-        start = time.perf_counter()
-        checked = check(training.adata, labels_key=training.labels_key, donor_key=training.donor_key)
-        model = SCDD.from_checked(checked, seed=seed)
-        model.train(progress=False)
-        training.models[seed] = (model, time.perf_counter() - start)
+        with measured() as cost:
+            checked = check(training.adata, labels_key=training.labels_key, donor_key=training.donor_key)
+            model = SCDD.from_checked(checked, seed=seed)
+            model.train(progress=False)
+        training.models[seed] = (model, cost)
     return training.models[seed]
 
 

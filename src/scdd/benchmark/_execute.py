@@ -6,14 +6,18 @@ import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from scdd.benchmark._cost import compressed_bytes
 from scdd.benchmark._methods import Made, Method
 from scdd.benchmark._prepare import Test, Training, prepare_test, prepare_training
 from scdd.benchmark._store import SCORES
 from scdd.benchmark._task import Task
 from scdd.errors import ScddWarning
 from scdd.metrics import TEST_MODELS, utility
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Job", "Run", "execute"]
 
@@ -65,7 +69,13 @@ def execute(job: Job, cache: dict[Any, Any]) -> Iterator[list[Record]]:
             except Exception as error:  # noqa: BLE001 - whatever a method does, the others go on
                 yield [{**head, "model": model, **_failed(error)} for model in run.models]
                 continue
-            more = {"rows": made.counts.shape[0], "seconds": made.seconds}
+            assert made.cost is not None  # Method.run measures it
+            more = {
+                "rows": made.counts.shape[0],
+                "bytes": compressed_bytes(made.counts),
+                "seconds": made.cost.seconds,
+                "peak_mb": made.cost.peak_mb,
+            }
             scores = _score(made, training, test, run, scored)
         yield [{**head, **more, **record} for record in scores]
 
@@ -83,6 +93,7 @@ def _prepared(job: Job, cache: dict[Any, Any]) -> tuple[Training, Test]:
                 labels_key=job.task.labels_key,
                 class_names=training.class_names,
                 genes=list(training.adata.var_names),
+                donor_key=job.task.donor_key,
             ),
         )
     found: tuple[Training, Test] = cache[key]
@@ -113,18 +124,25 @@ def _score(made: Made, training: Training, test: Test, run: Run, scored: dict[tu
 def _utility(made: Made, training: Training, test: Test, models: Sequence[str], seed: int) -> dict[str, Record]:
     table = utility(
         made.counts, made.labels, test.counts, test.labels, training.hvg, models=models,
-        class_names=test.class_names, train_sizes=training.sizes, seed=seed,
+        class_names=test.class_names, train_sizes=training.sizes, groups=test.donors, seed=seed,
     )  # fmt: skip
-    n_classes = int((table["metric"] == "f1").sum() // len(models))
-    wide = table[table["class"] == ""].pivot(index="model", columns="metric", values="value")
+    return {str(model): _record(part) for model, part in table.groupby("model", sort=False)}
+
+
+def _record(scores: pd.DataFrame) -> Record:
+    """Return the record of one model."""
+    overall = scores[scores["class"] == ""].set_index("metric")["value"]
+    nested = {
+        metric: dict(zip(part["class"], part["value"].astype(float), strict=True))
+        for metric, part in scores[scores["class"] != ""].groupby("metric", sort=False)
+    }
     return {
-        model: {
-            "model": model,
-            **{s: float(wide.loc[model, s]) for s in SCORES},
-            "n_classes": n_classes,
-            "status": "ok",
-        }
-        for model in models
+        "model": scores["model"].iloc[0],
+        **{s: float(overall[s]) for s in SCORES},
+        "n_classes": len(nested["f1"]),
+        "f1": nested["f1"],
+        "donors": nested.get("group_macro_f1", {}),
+        "status": "ok",
     }
 
 

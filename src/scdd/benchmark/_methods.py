@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd._registry import Registry
+from scdd.benchmark._cost import Cost, measured
 from scdd.benchmark._prepare import Training
 from scdd.errors import InputError
 
@@ -30,13 +30,13 @@ class Made:
         CSR (n_rows, n_genes).
     labels
         int (n_rows,) codes.
-    seconds
-        What it took, without what all methods share; None: the time that passed.
+    cost
+        What it took, without what all methods share; None: what passed while it was made.
     """
 
     counts: sp.csr_matrix
     labels: NDArray[np.integer]
-    seconds: float | None = None
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Method:
 
     def run(self, training: Training, n: int, seed: int) -> Made:
         """Make the set, and check that it is one."""
-        start = time.perf_counter()
-        made = self.make(training, n, seed)
-        seconds = time.perf_counter() - start if made.seconds is None else made.seconds
+        with measured() as passed:
+            made = self.make(training, n, seed)
+        cost = passed if made.cost is None else made.cost
         counts, labels = sp.csr_matrix(made.counts), np.asarray(made.labels)
         if counts.shape != (len(labels), len(training.hvg)):
             msg = (
@@ -96,7 +96,7 @@ class Method:
         if not np.isfinite(counts.data).all() or (counts.data < 0).any():
             msg = f"{self.name!r} returned counts that are negative or not finite."
             raise InputError(msg)
-        return Made(counts, labels, seconds)
+        return Made(counts, labels, cost)
 
 
 METHODS: Registry[Method] = Registry("method")

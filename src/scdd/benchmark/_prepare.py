@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd.baselines import embed_selected
+from scdd.benchmark._cost import Cost
 from scdd.errors import GeneError, ScddWarning
 from scdd.pp import CheckedInput, check, highly_variable
 
@@ -45,7 +46,7 @@ class Training:
     embedding
         float32 (n_cells, d): principal components of log1p CP10k of those genes.
     models
-        Trained models by seed, which several methods and budgets share.
+        Trained models by seed, which several methods and budgets share, and what they cost.
     """
 
     adata: AnnData
@@ -57,7 +58,7 @@ class Training:
     sizes: NDArray[np.int64]
     hvg: NDArray[np.bool_]
     embedding: NDArray[np.float32]
-    models: dict[int, tuple[Any, float]] = field(default_factory=dict)
+    models: dict[int, tuple[Any, Cost]] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
         """Return what was chosen, JSON-safe, arrays as their hashes."""
@@ -86,6 +87,8 @@ class Test:
         int (n_cells,) codes: those of the training cells, then those of classes that only test cells have.
     class_names
         Names by code.
+    donors
+        Text (n_cells,): the donor of each cell; None where donors are not known.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of the name
@@ -93,6 +96,7 @@ class Test:
     counts: sp.csr_matrix
     labels: NDArray[np.integer]
     class_names: list[str]
+    donors: NDArray[Any] | None = None
 
 
 def prepare_training(adata: AnnData, *, labels_key: str, donor_key: str | None = None, seed: int = 0) -> Training:
@@ -127,7 +131,9 @@ def prepare_training(adata: AnnData, *, labels_key: str, donor_key: str | None =
     )
 
 
-def prepare_test(adata: AnnData, *, labels_key: str, class_names: Sequence[str], genes: Sequence[str]) -> Test:
+def prepare_test(
+    adata: AnnData, *, labels_key: str, class_names: Sequence[str], genes: Sequence[str], donor_key: str | None = None
+) -> Test:
     """Bring test cells into the codes of the training cells; nothing is chosen on them.
 
     Parameters
@@ -140,16 +146,22 @@ def prepare_test(adata: AnnData, *, labels_key: str, class_names: Sequence[str],
         Classes of the training cells, by code.
     genes
         Genes of the training cells; the test cells must have the same in the same order.
+    donor_key
+        Column of ``obs`` with the donors, if there is one: scores are also told for each donor.
     """
     if list(map(str, adata.var_names)) != list(map(str, genes)):
         msg = "Training and test cells of a task must have the same genes in the same order."
         raise GeneError(msg)
-    source = _check(adata, labels_key, None).source
+    checked = _check(adata, labels_key, None)
+    source = checked.source
+    donors = None
+    if donor_key is not None and donor_key in adata.obs:
+        donors = adata.obs[donor_key].astype(str).to_numpy()[checked.kept]
     names = list(class_names)
     names += [name for name in source.class_names if name not in set(class_names)]
     code = {name: i for i, name in enumerate(names)}
     lookup = np.array([code[name] for name in source.class_names], dtype=np.int64)
-    return Test(source.rows(np.arange(source.n_obs)), lookup[source.labels], names)
+    return Test(source.rows(np.arange(source.n_obs)), lookup[source.labels], names, donors)
 
 
 def _check(adata: AnnData, labels_key: str, donor_key: str | None) -> CheckedInput:

@@ -72,8 +72,9 @@ def run(
     Returns
     -------
     Tidy table, one line per task, method, n, split, seed and model: the scores, ``n_classes`` that are scored, ``rows``
-    of the small set, ``status`` (``"ok"`` or ``"failed"``, with a ``message``) and the ``seconds`` that the method
-    took.
+    and ``bytes`` (compressed) of the small set, ``status`` (``"ok"`` or ``"failed"``, with a ``message``), the F1 of
+    each class and the macro-F1 within each donor as JSON (:func:`scdd.benchmark.nested` opens them), and what the
+    method took: ``seconds``, and ``peak_mb`` of memory above what was in use before.
     All that ``out`` holds, if it is given.
 
     Raises

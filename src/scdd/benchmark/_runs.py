@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 def one_per_run(results: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return one line per task, method, n, split and seed; methods of one size are repeated at every n."""
-    import pandas as pd
-
     if metric not in SCORES:
         msg = f"Unknown metric {metric!r}. Available: {', '.join(SCORES)}."
         raise InputError(msg)
@@ -23,11 +21,16 @@ def one_per_run(results: pd.DataFrame, metric: str) -> pd.DataFrame:
     # a run in which a model failed is no run: the mean of the others is that of another panel
     whole = results.groupby(key)["status"].transform(lambda status: (status == "ok").all()).astype(bool)
     runs = results[whole].groupby(key, as_index=False)[metric].mean().rename(columns={metric: "score"})
+    return at_every_n(runs).drop_duplicates(key)
+
+
+def at_every_n(runs: pd.DataFrame) -> pd.DataFrame:
+    """Repeat the lines of methods of one size (class means, references) at every n that the others have."""
+    import pandas as pd
+
     fixed = runs["method"].map(lambda name: _sized(name) != "n").astype(bool)
     budgets = sorted(set(runs.loc[~fixed, "n"])) or sorted(set(runs["n"]))
-    return pd.concat([runs[~fixed], *(runs[fixed].assign(n=n) for n in budgets)], ignore_index=True).drop_duplicates(
-        key
-    )
+    return pd.concat([runs[~fixed], *(runs[fixed].assign(n=n) for n in budgets)], ignore_index=True)
 
 
 def _sized(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -15,13 +16,15 @@ from scdd.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "KEY", "SCORES", "Store", "read_results"]
+__all__ = ["COLUMNS", "KEY", "MEASURED", "NESTED", "SCORES", "Store", "read_results"]
 
 KEY = ("task", "method", "n", "split", "seed", "model")
 SCORES = ("macro_f1", "balanced_accuracy", "accuracy")
-COLUMNS = (*KEY, *SCORES, "n_classes", "rows", "status", "message", "seconds")
+NESTED = ("f1", "donors")  # JSON: a value for each class, and for each donor
+MEASURED = ("seconds", "peak_mb")  # what differs from run to run
+COLUMNS = (*KEY, *SCORES, "n_classes", "rows", "bytes", "status", "message", *NESTED, *MEASURED)
 _INTEGERS = ("n", "split", "seed")
-_NUMBERS = (*SCORES, "n_classes", "rows", "seconds")  # empty where a run failed
+_NUMBERS = (*SCORES, "n_classes", "rows", "bytes", *MEASURED)  # empty where a run failed
 _MAX_MESSAGE = 300
 
 Key = tuple[str, ...]
@@ -54,8 +57,7 @@ class Store:
             path.write_text(_csv([COLUMNS]), encoding="utf-8", newline="\n")
             return
         if tuple(lines[0]) != COLUMNS:
-            msg = f"{path} is not a results file of scdd.benchmark: its columns are {', '.join(lines[0][:6])}, ..."
-            raise InputError(msg)
+            raise InputError(_wrong_columns(path, lines[0]))
         for line in lines[1:]:
             self._put(tuple(line))
 
@@ -112,11 +114,20 @@ def read_results(path: str | os.PathLike[str]) -> pd.DataFrame:
 def _frame(text: str) -> pd.DataFrame:
     import pandas as pd
 
-    words = dict.fromkeys(("task", "method", "model", "status", "message"), str)
+    words = dict.fromkeys(("task", "method", "model", "status", "message", *NESTED), str)
     # a task may be called "nan": only empty fields are missing values
     table = pd.read_csv(io.StringIO(text), dtype=words, keep_default_na=False, na_values=dict.fromkeys(_NUMBERS, [""]))
     types = dict.fromkeys(_INTEGERS, "int64") | dict.fromkeys(_NUMBERS, "float64")
-    return table.astype(types | {"n_classes": "Int64", "rows": "Int64"})
+    return table.astype(types | dict.fromkeys(("n_classes", "rows", "bytes"), "Int64"))
+
+
+def _wrong_columns(path: Path, found: Sequence[str]) -> str:
+    if tuple(found[: len(KEY)]) == KEY:
+        return (
+            f"{path} is a results file of another version of scdd: its columns are {', '.join(found)}. Move it away, or "
+            "go on with the version that wrote it."
+        )
+    return f"{path} is not a results file of scdd.benchmark: its columns are {', '.join(found[:6])}, ..."
 
 
 def _line(record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -126,8 +137,11 @@ def _line(record: Mapping[str, Any]) -> tuple[str, ...]:
 def _text(name: str, value: Any) -> str:
     if name in SCORES:
         return "" if value == "" else f"{value:.6f}"
-    if name == "seconds":
-        return f"{value:.2f}" if value != "" else ""
+    if name in MEASURED:
+        return "" if value == "" or value is None else f"{value:.2f}"
+    if name in NESTED:
+        values = {key: round(number, 3) for key, number in value.items()} if value else {}
+        return json.dumps(values, separators=(",", ":"), ensure_ascii=True) if values else ""
     # one line of the file is one line of text, so that a torn one can be told
     return " ".join(str(value).split())[:_MAX_MESSAGE]
 

@@ -32,9 +32,10 @@ def summary(
 
     Returns
     -------
-    Tables by name: ``"scores"``, ``"margins"``, ``"tests"`` and ``"ranks"``, as of :func:`scdd.benchmark.scores`,
-    :func:`scdd.benchmark.margins`, :func:`scdd.benchmark.paired_tests` and :func:`scdd.benchmark.mean_ranks`; and
-    ``"failures"``, the runs that failed, with their messages. Margins and tests are empty where ``ours`` was not run.
+    Tables by name: ``"scores"``, ``"margins"``, ``"tests"``, ``"ranks"`` and ``"donors"``, as of
+    :func:`scdd.benchmark.scores`, :func:`scdd.benchmark.margins`, :func:`scdd.benchmark.paired_tests`,
+    :func:`scdd.benchmark.mean_ranks` and :func:`scdd.benchmark.donor_intervals`; and ``"failures"``, the runs that
+    failed, with their messages. Margins and tests are empty where ``ours`` was not run.
 
     Raises
     ------
@@ -52,6 +53,7 @@ def summary(
     """
     import pandas as pd
 
+    from scdd.benchmark._bootstrap import donor_intervals
     from scdd.benchmark._statistics import mean_ranks, paired_tests
 
     table = results if isinstance(results, pd.DataFrame) else read_results(results)
@@ -61,6 +63,7 @@ def summary(
         "margins": margins(table, metric=metric, ours=ours),
         "tests": paired_tests(table, metric=metric, ours=ours),
         "ranks": mean_ranks(table, metric=metric),
+        "donors": donor_intervals(table, ours=ours),
         "failures": failed[["task", "method", "n", "split", "seed", "model", "message"]].reset_index(drop=True),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,7 @@ def utility(
     train_sizes: NDArray[np.integer] | None = None,
     min_train: int = 2,
     min_test: int = 5,
+    groups: NDArray[Any] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Train a panel of models on one set and score them on another.
@@ -56,14 +58,17 @@ def utility(
         Without it this rule is not applied.
     min_train, min_test
         Smallest class that is scored.
+    groups
+        Donor (n_cells,) of each test cell, as text: macro-F1 is told for each donor too, over the scored classes of
+        which the donor has at least ``min_test`` cells.
     seed
         Seed of the models.
 
     Returns
     -------
-    Tidy table with the columns model, metric (``macro_f1``, ``balanced_accuracy``, ``accuracy``, ``f1``), class (empty
-    text for what is not per class), value, n (median rows per class) and seed. ``attrs["excluded"]`` maps the classes
-    that are not scored to the reason.
+    Tidy table with the columns model, metric (``macro_f1``, ``balanced_accuracy``, ``accuracy``, ``f1``, and
+    ``group_macro_f1``), class (empty text for what is not per class; the donor for the last metric), value, n (median
+    rows per class) and seed. ``attrs["excluded"]`` maps the classes that are not scored to the reason.
 
     Raises
     ------
@@ -99,8 +104,9 @@ def utility(
     records = [
         {"model": name, "metric": metric, "class": label, "value": value, "n": n, "seed": seed}
         for name, prediction in predicted.items()
-        for metric, label, value in classification_scores(
-            test_labels[cells], prediction, scored, class_names=class_names
+        for metric, label, value in (
+            *classification_scores(test_labels[cells], prediction, scored, class_names=class_names),
+            *_group_scores(test_labels[cells], prediction, scored, groups, cells, min_test),
         )
     ]
     table = pd.DataFrame.from_records(records, columns=["model", "metric", "class", "value", "n", "seed"])
@@ -210,6 +216,28 @@ def classification_scores(
         ("accuracy", "", float(hit.mean())),
     ]
     return overall + [("f1", _name(int(c), class_names), float(v)) for c, v in zip(scored, f1, strict=True)]
+
+
+def _group_scores(
+    truth: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    scored: NDArray[np.integer],
+    groups: NDArray[Any] | None,
+    cells: NDArray[np.integer],
+    min_test: int,
+) -> list[tuple[str, str, float]]:
+    """Return the macro-F1 within each donor, over the classes of which it has enough cells; none: no score."""
+    if groups is None:
+        return []
+    of = np.asarray(groups).astype(str)[cells]
+    out = []
+    for group in np.unique(of):
+        inside = of == group
+        classes = np.array([c for c in scored if (truth[inside] == c).sum() >= min_test], dtype=scored.dtype)
+        if len(classes):
+            score = classification_scores(truth[inside], predicted[inside], classes)[0][2]
+            out.append(("group_macro_f1", str(group), score))
+    return out
 
 
 def _name(code: int, class_names: Sequence[str] | None) -> str:
