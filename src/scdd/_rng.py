@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,3 +60,13 @@ def torch_stream(seed: int, *path: str | int, device: str | torch.device = "cpu"
 def _word(part: str | int) -> int:
     # +1 keeps the string "" apart from the integer 0
     return part if isinstance(part, int) else 2**32 + zlib.crc32(part.encode())
+
+
+@contextmanager
+def numpy_state_kept() -> Iterator[None]:
+    """Put the global random state of numpy back, which some packages move."""
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002

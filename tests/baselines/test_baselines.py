@@ -16,7 +16,7 @@ from scdd.baselines._kmeans import cluster, greedy_order
 from scdd.errors import InputError
 from scdd.metrics import log_normalize, preprocess
 
-REAL = ["random", "herding", "k_center", "k_medoids"]
+REAL = ["random", "herding", "k_center", "k_medoids", "geosketch", "scvalue", "rded"]
 MEANS = ["class_mean", "class_mean_log", "kmeans", "kmeans_log"]
 SIZES = np.array([5, 5, 5])
 

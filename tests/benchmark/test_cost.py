@@ -36,12 +36,6 @@ def test_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert cost.then(Cost(1.0, 5.0)).peak_mb == 5.0
 
 
-def test_an_error_is_let_through() -> None:
-    with pytest.raises(ValueError, match="no"), measured():
-        msg = "no"
-        raise ValueError(msg)
-
-
 def test_one_after_the_other() -> None:
     both = Cost(1.0, 10.0).then(Cost(2.0, 4.0))
     assert (both.seconds, both.peak_mb) == (3.0, 10.0)

@@ -152,7 +152,7 @@ def test_our_own_method_is_that_of_distill() -> None:
     training = prepare_training(train, labels_key="cell_type", donor_key="donor")
     made = [METHODS.get("scdd").run(training, n, 1) for n in (1, 3)]
     assert len(training.models) == 1  # one training for all budgets
-    assert made[1].cost.seconds >= training.models[1][1].seconds
+    assert made[1].cost.seconds >= training.models["scdd", 1][1].seconds
     syn = scdd.tl.distill(train, 3, labels_key="cell_type", donor_key="donor", seed=1, progress=False)
     np.testing.assert_array_equal(made[1].counts.toarray(), syn.X.toarray())
     assert [training.class_names[k] for k in made[1].labels] == syn.obs["cell_type"].tolist()

@@ -82,7 +82,7 @@ def test_real_cells_keep_names_counts_and_labels(toy: AnnData, method: str) -> N
 
 
 def test_every_method_is_offered() -> None:
-    assert sorted(REAL + MEANS) == coresets().names()
+    assert set(REAL + MEANS) <= set(coresets().names())
 
 
 def test_learned_methods_are_no_coresets(toy: AnnData) -> None:

@@ -7,7 +7,7 @@ one.
 
 from __future__ import annotations
 
-from scdd.benchmark import _entries, tasks  # importing a file registers its methods or its task
+from scdd.benchmark import _entries, _tools, tasks  # importing a file registers methods, models or tasks
 from scdd.benchmark._bootstrap import donor_intervals
 from scdd.benchmark._cost import Cost
 from scdd.benchmark._methods import METHODS, Made, Method

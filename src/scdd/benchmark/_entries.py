@@ -9,12 +9,22 @@ import numpy as np
 import scipy.sparse as sp
 
 from scdd._rng import stream
-from scdd.baselines import BASELINES
+from scdd.baselines import BASELINES, random_by_donor
 from scdd.benchmark._cost import Cost, measured
 from scdd.benchmark._methods import METHODS, FromFit, Made, Method
 from scdd.benchmark._prepare import Training
+from scdd.benchmark._scvi import make_scvi
 
 _ONE_ROW = ("class_mean", "class_mean_log")
+
+
+def _random_by_donor(training: Training, n: int, seed: int) -> Made:
+    """Draw cells of each class from all donors alike; where donors are not known there is one."""
+    donors = np.zeros(len(training.labels), dtype=np.int64)
+    if training.donor_key is not None:
+        donors = np.unique(training.adata.obs[training.donor_key].astype(str), return_inverse=True)[1]
+    rows = random_by_donor(training.labels, donors, np.full(len(training.sizes), n), seed)
+    return Made(sp.csr_matrix(training.counts[rows]), training.labels[rows])
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class _Scdd:
 
 def _trained(training: Training, seed: int) -> tuple[Any, Cost]:
     """Return the model that ``scdd.tl.distill`` would train for this seed, and what it cost."""
-    if seed not in training.models:
+    if ("scdd", seed) not in training.models:
         from scdd.model import SCDD
         from scdd.pp import check
 
@@ -54,8 +64,8 @@ def _trained(training: Training, seed: int) -> tuple[Any, Cost]:
             checked = check(training.adata, labels_key=training.labels_key, donor_key=training.donor_key)
             model = SCDD.from_checked(checked, seed=seed)
             model.train(progress=False)
-        training.models[seed] = (model, cost)
-    return training.models[seed]
+        training.models["scdd", seed] = (model, cost)
+    return training.models["scdd", seed]
 
 
 def _full(training: Training, n: int, seed: int) -> Made:
@@ -76,6 +86,8 @@ def _full_balanced(training: Training, n: int, seed: int) -> Made:
 
 for _name in BASELINES:
     METHODS.register(_name)(Method(_name, FromFit(BASELINES.get(_name).fit), "one" if _name in _ONE_ROW else "n"))
+METHODS.register("random_donor")(Method("random_donor", _random_by_donor))
+METHODS.register("scvi")(Method("scvi", make_scvi))
 METHODS.register("scdd")(Method("scdd", _Scdd("default"), ours=True))
 METHODS.register("scdd-paper")(Method("scdd-paper", _Scdd("paper"), ours=True))
 METHODS.register("full")(Method("full", _full, "all"))

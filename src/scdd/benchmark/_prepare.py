@@ -46,7 +46,7 @@ class Training:
     embedding
         float32 (n_cells, d): principal components of log1p CP10k of those genes.
     models
-        Trained models by seed, which several methods and budgets share, and what they cost.
+        Trained models by name and seed, which several methods and budgets share, and what they cost.
     """
 
     adata: AnnData
@@ -58,7 +58,7 @@ class Training:
     sizes: NDArray[np.int64]
     hvg: NDArray[np.bool_]
     embedding: NDArray[np.float32]
-    models: dict[int, tuple[Any, Cost]] = field(default_factory=dict)
+    models: dict[tuple[str, int], tuple[Any, Cost]] = field(default_factory=dict)
 
     def settings(self) -> dict[str, Any]:
         """Return what was chosen, JSON-safe, arrays as their hashes."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,9 @@ class TestModel:
         predicted int classes (m,).
     stochastic
         Whether the seed matters.
+    sees
+        What the model is given of the highly variable genes: ``"log"`` (log1p CP10k, of all genes' total) or
+        ``"counts"`` (rounded to integers).
 
     Examples
     --------
@@ -42,6 +47,7 @@ class TestModel:
 
     fit: Callable[[NDArray[np.float32], NDArray[np.integer], int], Predictor]
     stochastic: bool
+    sees: Literal["log", "counts"] = "log"
 
     def fit_predict(
         self, train_x: NDArray[np.float32], train_y: NDArray[np.integer], test_x: NDArray[np.float32], *, seed: int
@@ -123,12 +129,41 @@ def _gaussian_kernel(x: NDArray[np.float32], y: NDArray[np.float32], gamma: floa
     return np.exp(kernel, out=kernel)
 
 
+def fit_linear_svm(train_x: NDArray[np.float32], train_y: NDArray[np.integer], seed: int) -> Predictor:
+    """Linear support vector machine, one class against the others, C = 1, squared hinge loss."""
+    from sklearn.svm import LinearSVC
+
+    # the random state only orders the coordinates of a convex problem
+    model = LinearSVC(C=1.0, dual="auto", max_iter=5000, random_state=0).fit(train_x, train_y)
+    return lambda x: model.predict(x)
+
+
+def fit_centroid(train_x: NDArray[np.float32], train_y: NDArray[np.integer], seed: int) -> Predictor:
+    """Class of the nearest mean."""
+    from sklearn.neighbors import NearestCentroid
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # a gene without variance within classes is common in a few rows, and matters only where centroids are shrunken
+        warnings.simplefilter("ignore", UserWarning)
+        model = NearestCentroid().fit(train_x, train_y)
+    return lambda x: model.predict(x)
+
+
+def _fit_boosting(train_x: NDArray[np.float32], train_y: NDArray[np.integer], seed: int) -> Predictor:
+    from scdd.metrics._boosting import fit_boosting
+
+    return fit_boosting(train_x, train_y, seed)
+
+
 def _fit_mlp(train_x: NDArray[np.float32], train_y: NDArray[np.integer], seed: int) -> Predictor:
     from scdd.metrics._mlp import fit_mlp  # torch is loaded when it is needed
 
     return fit_mlp(train_x, train_y, seed)
 
 
+TEST_MODELS.register("Centroid")(TestModel(fit_centroid, stochastic=False))
+TEST_MODELS.register("LightGBM")(TestModel(_fit_boosting, stochastic=True))
+TEST_MODELS.register("LinearSVM")(TestModel(fit_linear_svm, stochastic=False))
 TEST_MODELS.register("LR")(TestModel(fit_logistic, stochastic=False))
 TEST_MODELS.register("MLP")(TestModel(_fit_mlp, stochastic=True))
 TEST_MODELS.register("kNN")(TestModel(fit_knn, stochastic=False))

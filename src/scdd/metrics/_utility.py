@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd.errors import InputError
-from scdd.metrics._models import TEST_MODELS
+from scdd.metrics._models import TEST_MODELS, TestModel
 from scdd.metrics._preprocess import preprocess
 
 __all__ = ["PANEL", "classification_scores", "scored_classes", "utility"]
@@ -92,14 +92,15 @@ def utility(
         min_test=min_test,
     )  # fmt: skip
     cells = np.flatnonzero(np.isin(test_labels, known))
-    train_x = preprocess(train_counts, hvg)
-    predictors = {name: model.fit(train_x, train_labels, seed) for name, model in panel.items()}
+    seen = _seen(train_counts, hvg, panel)
+    predictors = {name: model.fit(seen[model.sees], train_labels, seed) for name, model in panel.items()}
     predicted = {name: np.empty(len(cells), dtype=test_labels.dtype) for name in panel}
     test_counts = sp.csr_matrix(test_counts)
     for start in range(0, len(cells), _BLOCK):
-        block = preprocess(sp.csr_matrix(test_counts[cells[start : start + _BLOCK]]), hvg)
+        part = slice(start, start + _BLOCK)
+        seen = _seen(sp.csr_matrix(test_counts[cells[part]]), hvg, panel)
         for name, predict in predictors.items():
-            predicted[name][start : start + len(block)] = predict(block)
+            predicted[name][part] = predict(seen[panel[name].sees])
     n = float(np.median(np.unique(train_labels, return_counts=True)[1]))
     records = [
         {"model": name, "metric": metric, "class": label, "value": value, "n": n, "seed": seed}
@@ -216,6 +217,19 @@ def classification_scores(
         ("accuracy", "", float(hit.mean())),
     ]
     return overall + [("f1", _name(int(c), class_names), float(v)) for c, v in zip(scored, f1, strict=True)]
+
+
+def _seen(
+    counts: sp.csr_matrix, hvg: NDArray[np.bool_], panel: Mapping[str, TestModel]
+) -> dict[str, NDArray[np.float32]]:
+    """Return what the models of the panel see of some rows: dense float32 (n, number of HVGs)."""
+    out = {}
+    wanted = {model.sees for model in panel.values()}
+    if "log" in wanted:
+        out["log"] = preprocess(counts, hvg)
+    if "counts" in wanted:
+        out["counts"] = np.rint(sp.csr_matrix(counts)[:, np.flatnonzero(hvg)].toarray()).astype(np.float32)
+    return out
 
 
 def _group_scores(

@@ -51,7 +51,9 @@ def coreset(
         Rows of each class, or a mapping from each class to its number. A class with fewer cells gives what it has.
     method
         Real cells: ``"random"``, ``"herding"`` (their running mean follows the mean of the class), ``"k_center"`` (no cell
-        is far from a chosen one), ``"k_medoids"`` (smallest summed distance). Means: ``"class_mean"`` (one row per class,
+        is far from a chosen one), ``"k_medoids"`` (smallest summed distance), ``"geosketch"`` (even cover, whatever the
+        density; needs ``pip install "scdd[benchmark]"``), ``"scvalue"`` (helpful to a random forest), ``"rded"`` (a
+        classifier is sure of them). Means: ``"class_mean"`` (one row per class,
         whatever ``n_per_class``) and ``"kmeans"`` in count space, rounded to integers; ``"class_mean_log"`` and
         ``"kmeans_log"`` in log space, not integers: after normalisation the highly variable genes are at the mean of
         log1p CP10k, and the other genes are raised to fill the row up.

@@ -1,0 +1,123 @@
+"""Models beside the panel, and scVI as a method."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from scdd.benchmark import METHODS, run
+from scdd.benchmark._prepare import Training, prepare_training
+from scdd.datasets import simulate
+from scdd.metrics import TEST_MODELS, utility
+
+from ._toy import OPTIONS, TOY
+
+MORE = ["Centroid", "LinearSVM", "LightGBM", "CellTypist", "scANVI"]
+
+
+def _cells(n_per_class: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    profiles = np.random.default_rng(7).gamma(0.6, 2.0, (3, 60))
+    labels = np.repeat([2, 5, 9], n_per_class)
+    return rng.poisson(profiles[np.repeat([0, 1, 2], n_per_class)]).astype(np.float32), labels
+
+
+def _given(name: str, counts: np.ndarray) -> np.ndarray:
+    return counts if TEST_MODELS.get(name).sees == "counts" else np.log1p(counts)
+
+
+@pytest.mark.parametrize("n", [1, 10])
+@pytest.mark.parametrize("name", MORE)
+def test_easy_classes_are_told_apart(name: str, n: int) -> None:
+    train, y = _cells(n, 0)
+    test, truth = _cells(40, 1)
+    state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state().clone()
+    predicted = TEST_MODELS.get(name).fit_predict(_given(name, train), y, _given(name, test), seed=0)
+    assert predicted.dtype == truth.dtype
+    # LightGBM grows trees on three rows: a chance level of 1/3 is what a constant would give
+    assert (predicted == truth).mean() > (0.6 if name == "LightGBM" and n == 1 else 0.9)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    assert torch.equal(torch.get_rng_state(), torch_state)
+
+
+@pytest.mark.parametrize("name", [name for name in MORE if TEST_MODELS.get(name).stochastic])
+def test_the_seed_fixes_them(name: str) -> None:
+    train, y = _cells(3, 0)
+    test, _ = _cells(40, 1)
+    noisy = _given(name, test + np.random.default_rng(0).poisson(3.0, test.shape).astype(np.float32))
+    first, again = (TEST_MODELS.get(name).fit_predict(_given(name, train), y, noisy, seed=1) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    train, y = _cells(2, 0)
+    with pytest.raises(ImportError, match=r'pip install "scdd\[benchmark\]"'):
+        TEST_MODELS.get("LightGBM").fit_predict(train, y, train, seed=0)
+
+
+def test_models_of_counts_get_counts_of_the_hvgs() -> None:
+    train, test = TOY.cells(0)
+    labels = [a.obs["cell_type"].cat.codes.to_numpy() for a in (train, test)]
+    hvg = np.zeros(train.n_vars, dtype=bool)
+    hvg[:20] = True
+    seen = []
+
+    def fit(x, y, seed):
+        seen.append(x)
+        return lambda z: (seen.append(z), np.full(len(z), y[0]))[1]
+
+    from scdd.metrics import TestModel
+
+    probe = TestModel(fit, stochastic=False, sees="counts")
+    TEST_MODELS._items["probe"] = probe
+    try:
+        utility(train.X, labels[0], test.X, labels[1], hvg, models=["probe"])
+    finally:
+        del TEST_MODELS._items["probe"]
+    np.testing.assert_array_equal(seen[0], train.X[:, :20].toarray())
+    np.testing.assert_array_equal(seen[1], test.X[:, :20].toarray())
+
+
+@pytest.fixture(scope="module")
+def training() -> Training:
+    adata = simulate(n_obs=240, n_vars=60, n_classes=3, n_batches=4, depth=600, effect=1.5, seed=3)
+    return prepare_training(adata, labels_key="cell_type", donor_key="donor")
+
+
+def test_scvi_draws_counts_of_the_classes(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scdd.benchmark._scvi._STEPS", 300)
+    monkeypatch.setattr("scdd.benchmark._scvi._MAX_EPOCHS", 300)
+    made = METHODS.get("scvi").run(training, 25, 0)
+    assert np.array_equal(made.counts.data, np.rint(made.counts.data))
+    for code in range(3):
+        drawn = made.counts[made.labels == code].toarray().mean(0)
+        real = training.counts[training.labels == code].toarray().mean(0)
+        others = training.counts[training.labels != code].toarray().mean(0)
+        assert np.corrcoef(drawn - others, real - others)[0, 1] > 0.6
+    # no row is a cell
+    cells = {row.tobytes() for row in training.counts.toarray().astype(np.float32)}
+    assert not any(row.tobytes() in cells for row in made.counts.toarray())
+    again = METHODS.get("scvi").run(training, 25, 0)
+    assert (again.counts != made.counts).nnz == 0
+    assert ("scvi", 0) in training.models  # trained once for each seed
+
+
+def test_donors_share_alike(training: Training) -> None:
+    made = METHODS.get("random_donor").run(training, 6, 0)
+    donors = training.adata.obs["donor"].astype(str).to_numpy()
+    dense = {row.tobytes(): donor for row, donor in zip(training.counts.toarray(), donors, strict=True)}
+    for code in range(3):
+        of = [dense[row.tobytes()] for row in made.counts[made.labels == code].toarray()]
+        numbers = [of.count(donor) for donor in set(donors)]
+        assert max(numbers) - min(numbers) <= 1
+        assert sum(numbers) == 6
+
+
+def test_they_run_in_the_benchmark() -> None:
+    options = OPTIONS | {"models": ["LinearSVM", "Centroid"], "n": [2]}
+    table = run(TOY, ["geosketch", "scvalue", "rded", "random_donor"], **options)
+    assert (table["status"] == "ok").all(), table["message"].unique()
