@@ -14,7 +14,7 @@ import pytest
 
 import scdd
 
-HEAVY = ("anndata", "lightning", "matplotlib", "pandas", "scanpy", "scvi", "sklearn", "torch")
+HEAVY = ("anndata", "lightning", "matplotlib", "pandas", "scanpy", "scvi", "sklearn", "torch", "typer")
 
 
 def _public_modules() -> list[str]:

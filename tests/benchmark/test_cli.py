@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,26 +11,36 @@ from typing import Any
 
 import pytest
 
+import scdd
 from scdd import cli
-from scdd.benchmark import METHODS, TASKS
+from scdd.benchmark import METHODS, TASKS, summary
 from scdd.benchmark._quick import quick
+from scdd.cli._benchmark import FILE
+from scdd.cli._lists import numbers, words
 from scdd.metrics import TEST_MODELS
 
-TINY = ["--methods", "random", "class_mean", "full", "--models", "LR", "kNN", "--splits", "0", "--n-jobs", "1"]
+TINY = ["--methods", "random,class_mean,full", "--models", "LR", "--models", "kNN", "--splits", "0", "--n-jobs", "1"]
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for argv in (["--help"], ["benchmark", "--help"]):
-        with pytest.raises(SystemExit) as stop:
-            cli.main(argv)
-        assert stop.value.code == 0
+    for argv in (["--help"], ["benchmark", "-h"]):
+        assert cli.main(argv) == 0
     assert "--quick" in capsys.readouterr().out
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"scdd {scdd.__version__}\n"
+    assert cli.main([]) == 2
+    assert cli.main(["no-such-command"]) == 2
 
 
-def test_help_of_the_module() -> None:
-    done = subprocess.run([sys.executable, "-m", "scdd", "--help"], capture_output=True, text=True, check=False)
+def test_help_of_the_module_on_a_poor_terminal() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "NO_COLOR": "1", "COLUMNS": "80"}
+    done = subprocess.run(
+        [sys.executable, "-m", "scdd", "benchmark", "--help"], capture_output=True, env=environment, check=False
+    )
     assert done.returncode == 0, done.stderr
-    assert "benchmark" in done.stdout
+    text = done.stdout.decode("ascii")
+    assert "--print-only" in text
+    assert "\x1b" not in text
 
 
 def test_a_closed_output_is_no_traceback() -> None:
@@ -48,13 +60,18 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     for name in (*TASKS, *METHODS, *TEST_MODELS):
         assert name in text
     assert text.isascii()
+    assert cli.main(["benchmark", "--list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [task["name"] for task in listed["tasks"]] == TASKS.names()
+    assert listed["methods"] == METHODS.names()
+    assert listed["models"] == TEST_MODELS.names()
 
 
 def test_a_tiny_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ["benchmark", "--tasks", "simulated", *TINY, "--out", str(tmp_path / "new" / "folder")]
     assert cli.main(argv) == 0
     first = capsys.readouterr().out
-    path = tmp_path / "new" / "folder" / cli.FILE
+    path = tmp_path / "new" / "folder" / FILE
     content = path.read_bytes()
     assert "n = 10" in first
     assert "mean rank" in first
@@ -64,6 +81,29 @@ def test_a_tiny_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert path.read_bytes() == content
     assert cli.main([*argv, "--print-only"]) == 0
     assert capsys.readouterr().out.strip() in first
+
+
+def test_json_is_json_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["benchmark", "--tasks", "simulated", *TINY, "--seeds", "0", "--n", "2", "--out", str(tmp_path), "--json"]
+    assert cli.main([*argv, "--metric", "accuracy"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["metric"] == "accuracy"
+    expected = summary(tmp_path / FILE, metric="accuracy")
+    assert set(expected) <= set(printed)
+    assert [row["method"] for row in printed["scores"]] == expected["scores"]["method"].tolist()
+    assert [row["mean"] for row in printed["scores"]] == pytest.approx(expected["scores"]["mean"], abs=1e-6)
+    assert {row["sd"] for row in printed["scores"]} == {None}  # one run has no spread, and NaN is not JSON
+
+
+def test_lists_are_joined_by_commas(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert words(["a,b", "c", "d e"]) == ["a", "b", "c", "d", "e"]
+    assert words([]) is words(None) is None
+    assert numbers("--n", ["1,10", "50"]) == [1, 10, 50]
+    assert cli.main(["benchmark", "--tasks", "baron", "kang", "--out", str(tmp_path)]) == 2
+    assert "--tasks baron,kang" in " ".join(capsys.readouterr().err.split())
+    assert cli.main(["benchmark", "--n", "1,ten", "--out", str(tmp_path)]) == 2
+    assert "integers joined by commas" in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_cannot_be_used_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +138,6 @@ def test_quick_fits_with_and_without_data(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_quick(tmp_path: Path) -> None:
     assert cli.main(["benchmark", "--quick", "--out", str(tmp_path)]) == 0
-    text = (tmp_path / cli.FILE).read_text()
+    text = (tmp_path / FILE).read_text()
     assert ",failed," not in text
     assert len(text.splitlines()) == 1 + 2 * 2 * 4 * (2 * 4 + 1 + 1)

@@ -1,0 +1,44 @@
+"""From arguments to an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv
+        Arguments; default: those of the process.
+
+    Returns
+    -------
+    0; 1 where the output was closed; 2 where something cannot be used (the reason goes to the standard error); 130 after
+    Ctrl-C.
+
+    Examples
+    --------
+    >>> main(["benchmark", "--list"])  # doctest: +ELLIPSIS
+    tasks
+      ...
+    0
+    """
+    from typer.main import get_command
+
+    from scdd.cli._app import app
+
+    for stream in (sys.stdout, sys.stderr):
+        # a terminal that cannot show a character shows another one, and does not end the command
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        # the command and not the application: that one would replace sys.excepthook
+        get_command(app).main(args=None if argv is None else list(argv), prog_name="scdd")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
