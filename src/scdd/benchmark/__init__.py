@@ -14,7 +14,7 @@ from scdd.benchmark._methods import METHODS, Made, Method
 from scdd.benchmark._nested import nested
 from scdd.benchmark._prepare import Training
 from scdd.benchmark._runner import run
-from scdd.benchmark._statistics import mean_ranks, paired_tests
+from scdd.benchmark._statistics import critical_difference, mean_ranks, paired_tests
 from scdd.benchmark._tables import margins, scores, summary
 from scdd.benchmark._task import TASKS, Task
 
@@ -26,6 +26,7 @@ __all__ = [
     "Method",
     "Task",
     "Training",
+    "critical_difference",
     "donor_intervals",
     "margins",
     "mean_ranks",

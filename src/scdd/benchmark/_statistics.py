@@ -13,7 +13,7 @@ from scdd.benchmark._tables import scores
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["holm", "mean_ranks", "paired_tests"]
+__all__ = ["critical_difference", "holm", "mean_ranks", "paired_tests"]
 
 _PAIR = ["task", "split", "seed"]
 
@@ -103,6 +103,37 @@ def mean_ranks(results: pd.DataFrame, *, metric: str = "macro_f1") -> pd.DataFra
         parts.append(pd.DataFrame({"n": n, "method": rank.index, "rank": rank.to_numpy(), "tasks": len(wide)}))
     empty = pd.DataFrame(columns=["n", "method", "rank", "tasks"])
     return pd.concat(parts, ignore_index=True) if parts else empty
+
+
+def critical_difference(n_methods: int, n_tasks: int, *, alpha: float = 0.05) -> float:
+    """Return the difference of two mean ranks beyond which two methods differ, by the test of Nemenyi.
+
+    Parameters
+    ----------
+    n_methods, n_tasks
+        Number of methods that are ranked, and of tasks on which they are.
+    alpha
+        Level of the test, over all pairs of methods together.
+
+    Returns
+    -------
+    The difference; infinite for one method.
+
+    References
+    ----------
+    Demsar, Statistical comparisons of classifiers over multiple data sets, JMLR 7:1 (2006), equation 6.
+
+    Examples
+    --------
+    >>> round(critical_difference(4, 14), 2)
+    1.25
+    """
+    from scipy.stats import studentized_range
+
+    if n_methods < 2:
+        return float("inf")
+    q = studentized_range.ppf(1 - alpha, n_methods, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(n_methods * (n_methods + 1) / (6 * n_tasks)))
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scdd.pl._benchmark import benchmark
 from scdd.pl._compare import compare
 
-__all__ = ["compare"]
+__all__ = ["benchmark", "compare"]

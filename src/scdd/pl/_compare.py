@@ -11,6 +11,7 @@ from scdd._rng import Seed, canonical_seed
 from scdd.errors import InputError
 from scdd.pl._composition import draw_composition, prepare_composition
 from scdd.pl._embedding import draw_embedding, prepare_embedding
+from scdd.pl._figure import finish, new_figure, shown
 from scdd.pl._layout import WIDTH, Layout, draw_key, make_layout, shown_classes, wrap
 from scdd.pl._markers import draw_markers, prepare_markers
 from scdd.pl._means import draw_means, draw_zeros, prepare_means
@@ -119,11 +120,8 @@ def compare(
 
     lines = wrap(_caption(pair, embedding, means, detail, n_drawn, len(classes)))
     layout = make_layout([pair.names[k] for k in classes], len(classes), len(lines))
-    if show is None and not return_fig:
-        import scanpy as sc
-
-        show = bool(sc.settings.autoshow)
-    figure = _new_figure(layout.height, managed=bool(show))
+    show = shown(show, return_fig=return_fig)
+    figure = new_figure(WIDTH, layout.height, managed=show)
     few = "legend" in layout.boxes
 
     ax = layout.add(figure, "embedding")
@@ -161,7 +159,7 @@ def compare(
     _head(ax, layout, "d", "Class sizes" if adata_test is None else "Utility", lift=0 if layout.many else 0.4)
 
     _write(figure, layout, title or _title(pair), lines)
-    return _finish(figure, bool(show), return_fig)
+    return finish(figure, show=show, return_fig=return_fig)
 
 
 def _check_arguments(n_markers: int, max_cells: int) -> None:
@@ -200,17 +198,6 @@ def _caption(
     return text
 
 
-def _new_figure(height: float, *, managed: bool) -> Figure:
-    """Return a new figure; pyplot gets to know it only where it has to be shown."""
-    if managed:
-        import matplotlib.pyplot as plt
-
-        return plt.figure(figsize=(WIDTH, height))
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(WIDTH, height))
-
-
 def _head(ax: Axes, layout: Layout, letter: str, text: str, *, lift: float = 0.0) -> None:
     """Write letter and title above a panel; ``lift`` leaves room (inches) for a legend between."""
     left, bottom, _, height = layout.boxes[str(ax.get_label())]
@@ -227,15 +214,3 @@ def _write(figure: Figure, layout: Layout, title: str, lines: list[str]) -> None
         0.25 / WIDTH, layout.caption_top / layout.height, "\n".join(lines), fontsize=7.5, va="top", color="#444444",
         linespacing=1.25, parse_math=False,
     )  # fmt: skip
-
-
-def _finish(figure: Figure, show: bool, return_fig: bool) -> Figure | None:
-    if show:
-        import matplotlib as mpl
-        import matplotlib.pyplot as plt
-
-        plt.show()
-        if not mpl.is_interactive():
-            # windows are closed by now; without windows the figure would stay with pyplot for ever
-            plt.close(figure)
-    return figure if return_fig or not show else None

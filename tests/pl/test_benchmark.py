@@ -1,0 +1,112 @@
+"""The figure of a benchmark: its tables by hand, and that it is drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scdd
+from scdd.benchmark import critical_difference
+from scdd.benchmark._store import COLUMNS
+from scdd.errors import InputError
+from scdd.pl._benchmark_draw import spread
+from scdd.pl._benchmark_tables import prepare_benchmark
+
+SCORE = {
+    ("a", "scdd"): (0.80, 0.88), ("a", "random"): (0.40, 0.60), ("a", "class_mean"): (0.70, None), ("a", "full"): (0.90, None),
+    ("b", "scdd"): (0.50, 0.60), ("b", "random"): (0.55, 0.58), ("b", "class_mean"): (0.40, None), ("b", "full"): (0.60, None),
+}  # fmt: skip
+
+
+def results(**changes: object) -> pd.DataFrame:
+    rows = []
+    for (task, method), values in SCORE.items():
+        budgets = {"full": [0], "class_mean": [1]}.get(method, [1, 10])
+        for n, value in zip(budgets, values, strict=False):
+            for seed in (0, 1):
+                key = {"task": task, "method": method, "n": n, "split": 0, "seed": seed, "model": "LR"}
+                rows.append(dict.fromkeys(COLUMNS, "") | key | {"macro_f1": value, "status": "ok"})
+    return pd.DataFrame(rows).assign(balanced_accuracy=0.5, accuracy=0.5, **changes)
+
+
+def test_tables_by_hand() -> None:
+    tables = prepare_benchmark(results())
+    assert (tables.n, tables.tasks, tables.references, tables.n_ranked) == ([1, 10], ["a", "b"], ["full"], 2)
+    cells = tables.cells.set_index(["n", "task", "method"])
+    assert cells.loc[(1, "a", "scdd"), "relative"] == pytest.approx(0.8 / 0.9)
+    assert cells.loc[(10, "a", "class_mean"), "mean"] == pytest.approx(0.7)  # one size stands at every n
+    ranks = tables.ranks.set_index(["n", "method"])["rank"]
+    assert ranks[1, "scdd"] == 1.5  # first on a, second on b
+    assert ranks[1, "random"] == 2.0
+    assert ranks[1, "class_mean"] == 2.5
+    assert ranks[10, "scdd"] == 1.0
+    assert tables.methods == ["scdd", "random", "class_mean"]
+    curve = tables.curves.set_index(["method", "n"])["relative"]
+    assert curve["scdd", 10] == pytest.approx((0.88 / 0.9 + 1.0) / 2)
+    assert tables.critical[1] == pytest.approx(critical_difference(3, 2))
+
+
+def test_what_was_not_run_and_what_failed() -> None:
+    table = results()
+    table = table[~((table["task"] == "b") & (table["method"] == "random"))]
+    table.loc[(table["task"] == "a") & (table["method"] == "scdd") & (table["n"] == 10), "status"] = "failed"
+    tables = prepare_benchmark(table)
+    assert tables.n_ranked == 0  # a lacks scdd at 10, b lacks random
+    lost = tables.cells[tables.cells["state"] == "failed"]
+    assert lost[["n", "task", "method"]].to_numpy().tolist() == [[10, "a", "scdd"]]
+    shown = set(zip(tables.cells["task"], tables.cells["method"], strict=True))
+    assert ("b", "random") not in shown
+    assert scdd.pl.benchmark(table, show=False) is not None
+
+
+def test_choices_are_kept_in_order_and_wrong_ones_named() -> None:
+    tables = prepare_benchmark(results(), tasks=["b", "a"], methods=["random", "scdd", "full"], n=[10])
+    assert (tables.tasks, tables.methods, tables.n) == (["b", "a"], ["random", "scdd"], [10])
+    with pytest.raises(InputError, match="no method 'herding'"):
+        prepare_benchmark(results(), methods=["herding"])
+    with pytest.raises(InputError, match="no n 50"):
+        prepare_benchmark(results(), n=[50])
+    with pytest.raises(InputError, match="no run to show"):
+        prepare_benchmark(results(status="failed"))
+
+
+def test_critical_difference_is_that_of_the_literature() -> None:
+    # Demsar 2006, table 5a: q = 1.960, 2.343, 2.728 for 2, 3 and 5 classifiers
+    for k, q in ((2, 1.960), (3, 2.343), (5, 2.728)):
+        assert critical_difference(k, 20) == pytest.approx(q * np.sqrt(k * (k + 1) / 120), rel=1e-3)
+
+
+def test_names_do_not_touch() -> None:
+    places = spread([0.5, 0.51, 0.49, 0.99, 1.0], 0.1, 0.0, 1.0)
+    assert np.diff(np.sort(places)).min() >= 0.1 - 1e-12
+    assert np.argsort(places).tolist() == [2, 0, 1, 3, 4]
+    assert max(places) <= 1.0
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_it_is_drawn_and_every_score_is_written(tmp_path: Path, many: bool) -> None:
+    table = results()
+    if many:
+        others = [table[table["method"] == "random"].assign(method=f"own method {k}") for k in range(30)]
+        table = pd.concat([table, *others], ignore_index=True)
+    figure = scdd.pl.benchmark(table, title="mine", return_fig=True, show=False)
+    texts = [text.get_text() for ax in figure.axes for text in ax.texts]
+    assert {"80", "88", "40", "60"} <= set(texts)
+    assert "scdd" in texts  # its curve has its name
+    figure.savefig(tmp_path / "figure.png", dpi=60)
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[0] == "scdd"
+    assert labels[-1] == "full"
+
+
+def test_a_path_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "benchmark.csv"
+    made = scdd.benchmark.run(
+        "simulated", ["random", "full"], n=[1], splits=[0], models=["LR"], progress=False, out=path
+    )
+    from_path = prepare_benchmark(path)
+    pd.testing.assert_frame_equal(from_path.cells, prepare_benchmark(made).cells)
