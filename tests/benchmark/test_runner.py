@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pandas as pd
 import pytest
 
 from scdd.baselines import BASELINES
-from scdd.benchmark import METHODS, Made, Method, Training, run
+from scdd.benchmark import METHODS, TASKS, Made, Method, Training, run
 from scdd.benchmark._methods import resolve_methods
 from scdd.benchmark._prepare import prepare_training
+from scdd.encoders import EncoderInfo
+from scdd.encoders._self import SelfEncoder
 from scdd.errors import InputError
 from scdd.metrics import TEST_MODELS, TestModel
 
@@ -234,5 +237,52 @@ def test_another_file_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_all_baselines_are_methods() -> None:
-    assert {*BASELINES, "scdd", "scdd-paper", "full", "full-balanced"} == set(METHODS)
+    more = {"scdd", "scdd-paper", "scvi", "random_donor", "full", "full-balanced"}
+    assert {*BASELINES} | more == set(METHODS)
     assert [method.name for method in resolve_methods(METHODS.names())] == METHODS.names()
+
+
+def test_what_was_run_is_told_beside_the_results(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    run(TOY, ["random", "full"], **OPTIONS, out=path)
+    told = json.loads((tmp_path / "mine.json").read_text())
+    train, _ = TOY.cells(0)
+    training = prepare_training(train, labels_key="cell_type", donor_key="donor")
+    assert told["tasks"]["toy"]["training"]["0"] == json.loads(json.dumps(training.settings()))
+    assert told["tasks"]["toy"]["held_out"] == "donors"
+    assert told["methods"]["full"]["rows"] == "as many as it likes"
+    assert told["calls"][0]["arguments"]["n"] == [1, 3]
+    assert "numpy" in told["calls"][0]["versions"]
+    before = path.read_bytes()
+    run(TOY, ["random", "herding"], **OPTIONS | {"n": [1]}, out=path)
+    told = json.loads((tmp_path / "mine.json").read_text())
+    assert len(told["calls"]) == 2
+    assert set(told["methods"]) == {"random", "full", "herding"}
+    assert before != path.read_bytes()
+    (tmp_path / "mine.json").write_text("{")
+    with pytest.raises(InputError, match="no JSON"):
+        run(TOY, ["random"], **OPTIONS, out=path)
+
+
+def test_an_encoder_that_saw_the_task_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Seen(SelfEncoder):
+        info = EncoderInfo(name="seen", trained_on=("GSE1", "GSE2"))
+
+    def never(*args: Any) -> Made:
+        raise AssertionError
+
+    method = Method("with-seen", never, encoder=Seen())
+    with pytest.raises(InputError, match=r"'seen' of the method 'with-seen' was trained on GSE2.*'toy'"):
+        run(replace(TOY, studies=("GSE2", "GSE9")), ["random", method], **OPTIONS)
+    fine = replace(method, make=lambda training, n, seed: METHODS.get("random").make(training, n, seed))
+    assert (run(replace(TOY, studies=("GSE9",)), [fine], **OPTIONS)["status"] == "ok").all()
+
+
+def test_every_task_of_the_package_names_its_studies() -> None:
+    assert [name for name in TASKS if not TASKS.get(name).studies and name != "simulated"] == []
+
+
+def test_facts_of_methods_are_json() -> None:
+    for name in METHODS:
+        assert json.loads(json.dumps(METHODS.get(name).facts()))["sees"]
+    assert METHODS.get("mtt").facts()["settings"]["steps"] > 0

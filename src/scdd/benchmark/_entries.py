@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from scdd.baselines import BASELINES, random_by_donor
 from scdd.benchmark._cost import Cost, measured
 from scdd.benchmark._methods import METHODS, FromFit, Made, Method
 from scdd.benchmark._prepare import Training
-from scdd.benchmark._scvi import make_scvi
+from scdd.benchmark._scvi import SCVI_SETTINGS, make_scvi
+from scdd.distill import resolve_config
 
 _ONE_ROW = ("class_mean", "class_mean_log")
 
@@ -84,11 +85,21 @@ def _full_balanced(training: Training, n: int, seed: int) -> Made:
     return Made(sp.csr_matrix(training.counts[rows]), training.labels[rows])
 
 
+def _settings(name: str) -> dict[str, Any]:
+    config = getattr(BASELINES.get(name), "config", None)
+    return {} if config is None else asdict(config)
+
+
+def _register(method: Method) -> None:
+    METHODS.register(method.name)(method)
+
+
 for _name in BASELINES:
-    METHODS.register(_name)(Method(_name, FromFit(BASELINES.get(_name).fit), "one" if _name in _ONE_ROW else "n"))
-METHODS.register("random_donor")(Method("random_donor", _random_by_donor))
-METHODS.register("scvi")(Method("scvi", make_scvi))
-METHODS.register("scdd")(Method("scdd", _Scdd("default"), ours=True))
-METHODS.register("scdd-paper")(Method("scdd-paper", _Scdd("paper"), ours=True))
-METHODS.register("full")(Method("full", _full, "all"))
-METHODS.register("full-balanced")(Method("full-balanced", _full_balanced, "all"))
+    _fit = FromFit(BASELINES.get(_name).fit)
+    _register(Method(_name, _fit, "one" if _name in _ONE_ROW else "n", settings=_settings(_name)))
+_register(Method("random_donor", _random_by_donor))
+_register(Method("scvi", make_scvi, settings=SCVI_SETTINGS))
+for _name, _preset in (("scdd", "default"), ("scdd-paper", "paper")):
+    _register(Method(_name, _Scdd(_preset), ours=True, encoder="self", settings=asdict(resolve_config(_preset))))
+_register(Method("full", _full, "all"))
+_register(Method("full-balanced", _full_balanced, "all"))

@@ -19,7 +19,7 @@ from scdd.metrics import TEST_MODELS, utility
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Job", "Run", "execute"]
+__all__ = ["Job", "Outcome", "Run", "execute"]
 
 Record = dict[str, Any]
 
@@ -52,8 +52,24 @@ class Job:
     runs: tuple[Run, ...]
 
 
-def execute(job: Job, cache: dict[Any, Any]) -> Iterator[list[Record]]:
-    """Yield the records of one run after the other; a failure is a record too.
+@dataclass(frozen=True)
+class Outcome:
+    """What a run leaves.
+
+    Attributes
+    ----------
+    records
+        A line of the results for each model.
+    settings
+        What was chosen on the training cells; None where they could not be prepared.
+    """
+
+    records: list[Record]
+    settings: dict[str, Any] | None = None
+
+
+def execute(job: Job, cache: dict[Any, Any]) -> Iterator[Outcome]:
+    """Yield the outcome of one run after the other; a failure is recorded too.
 
     ``cache`` keeps the cells of the last task and split for the next job.
     """
@@ -67,7 +83,7 @@ def execute(job: Job, cache: dict[Any, Any]) -> Iterator[list[Record]]:
                 training, test = _prepared(job, cache)
                 made = job.method.run(training, run.n, run.seed)
             except Exception as error:  # noqa: BLE001 - whatever a method does, the others go on
-                yield [{**head, "model": model, **_failed(error)} for model in run.models]
+                yield Outcome([{**head, "model": model, **_failed(error)} for model in run.models])
                 continue
             assert made.cost is not None  # Method.run measures it
             more = {
@@ -77,7 +93,7 @@ def execute(job: Job, cache: dict[Any, Any]) -> Iterator[list[Record]]:
                 "peak_mb": made.cost.peak_mb,
             }
             scores = _score(made, training, test, run, scored)
-        yield [{**head, **more, **record} for record in scores]
+        yield Outcome([{**head, **more, **record} for record in scores], training.settings())
 
 
 def _prepared(job: Job, cache: dict[Any, Any]) -> tuple[Training, Test]:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scdd.benchmark._execute import Job, Run, execute
+from scdd.benchmark._execute import Job, Outcome, Run, execute
 from scdd.benchmark._methods import METHODS, Method, resolve_methods
+from scdd.benchmark._provenance import Provenance
 from scdd.benchmark._store import Store
 from scdd.benchmark._task import TASKS, Task
+from scdd.encoders import get as get_encoder
 from scdd.errors import InputError
 from scdd.metrics import PANEL, TEST_MODELS
 
@@ -58,8 +60,8 @@ def run(
     models
         Names of :data:`scdd.metrics.TEST_MODELS`.
     out
-        CSV file to which every run is appended; what it holds is not run again, and it is sorted at the end. None:
-        no file.
+        CSV file to which every run is appended; what it holds is not run again, and it is sorted at the end. A JSON file
+        beside it tells versions, arguments, tasks and methods. None: no file.
     n_jobs
         Number of processes; -1: one per core.
     retry_failed
@@ -80,7 +82,8 @@ def run(
     Raises
     ------
     scdd.errors.InputError
-        If a name is unknown, a data set is not there, our own method meets a reserved task, or ``out`` is another file.
+        If a name is unknown, a data set is not there, our own method meets a reserved task, a pretrained encoder meets a
+        study that it was trained on, or ``out`` is another file.
 
     Examples
     --------
@@ -105,9 +108,16 @@ def run(
         msg = "benchmark needs at least one model, seed and split, and budgets n of at least 1."
         raise InputError(msg)
     _refuse_reserved(chosen_tasks, chosen, allow_reserved=allow_reserved)
+    _refuse_seen(chosen_tasks, chosen)
     for task in chosen_tasks:
         task.check()
     store = Store(out)
+    arguments = {
+        "tasks": [t.name for t in chosen_tasks], "methods": [m.name for m in chosen], "n": list(n),
+        "splits": list(splits), "seeds": list(seeds), "models": list(models),
+    }  # fmt: skip
+    told = Provenance(out, arguments)
+    told.add(chosen_tasks, chosen)
 
     token = secrets.token_hex(8)  # workers live on between calls, and must not take a task for another of its name
     jobs = []
@@ -130,22 +140,26 @@ def run(
                     [[r for r in runs if r.seed == seed] for seed in dict.fromkeys(seeds)] if method.ours else [runs]
                 )
                 jobs += [Job(token, task, split, method, tuple(group)) for group in groups if group]
-    _work(jobs, store, n_jobs=n_jobs, progress=progress)
+    _work(jobs, store, told, n_jobs=n_jobs, progress=progress)
     store.finish()
+    told.write()
     return store.frame()
 
 
-def _work(jobs: Sequence[Job], store: Store, *, n_jobs: int, progress: bool) -> None:
+def _work(jobs: Sequence[Job], store: Store, told: Provenance, *, n_jobs: int, progress: bool) -> None:
     from tqdm.auto import tqdm
 
     with tqdm(total=sum(len(job.runs) for job in jobs), desc="benchmark", disable=not progress) as bar:
-        for records in _results(jobs, n_jobs):
-            store.append(records)
+        for outcome in _results(jobs, n_jobs):
+            store.append(outcome.records)
+            first = outcome.records[0]
+            if outcome.settings is not None:
+                told.add_cells(first["task"], first["split"], outcome.settings)
             bar.update()
-            bar.set_postfix_str(f"{records[0]['task']}, {records[0]['method']}", refresh=False)
+            bar.set_postfix_str(f"{first['task']}, {first['method']}", refresh=False)
 
 
-def _results(jobs: Sequence[Job], n_jobs: int) -> Iterator[list[dict[str, Any]]]:
+def _results(jobs: Sequence[Job], n_jobs: int) -> Iterator[Outcome]:
     if n_jobs == 1 or len(jobs) < 2:
         cache: dict[Any, Any] = {}
         for job in jobs:
@@ -154,11 +168,11 @@ def _results(jobs: Sequence[Job], n_jobs: int) -> Iterator[list[dict[str, Any]]]
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1):
-        results: Iterable[list[list[dict[str, Any]]]] = Parallel(return_as="generator_unordered")(
+        results: Iterable[list[Outcome]] = Parallel(return_as="generator_unordered")(
             delayed(_in_worker)(job) for job in jobs
         )
-        for records in results:
-            yield from records
+        for outcomes in results:
+            yield from outcomes
 
 
 @dataclass
@@ -171,7 +185,7 @@ class _Worker:
 _WORKER = _Worker({})
 
 
-def _in_worker(job: Job) -> list[list[dict[str, Any]]]:
+def _in_worker(job: Job) -> list[Outcome]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a worker has no one to warn
         return list(execute(job, _WORKER.cache))
@@ -198,3 +212,19 @@ def _refuse_reserved(tasks: Sequence[Task], methods: Sequence[Method], *, allow_
             "before the algorithm is final. Leave one of the two out, or pass allow_reserved=True."
         )
         raise InputError(msg)
+
+
+def _refuse_seen(tasks: Sequence[Task], methods: Sequence[Method]) -> None:
+    """Refuse a pretrained encoder on cells that it was trained on, before any work."""
+    for method in methods:
+        if method.encoder is None:
+            continue
+        info = get_encoder(method.encoder).info
+        for task in tasks:
+            seen = sorted(set(info.trained_on) & set(task.studies))
+            if seen:
+                msg = (
+                    f"The encoder {info.name!r} of the method {method.name!r} was trained on {', '.join(seen)}, which is in "
+                    f"the task {task.name!r}: its score would be no test. Leave one of the two out."
+                )
+                raise InputError(msg)

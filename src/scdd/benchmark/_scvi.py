@@ -17,10 +17,11 @@ from scdd.benchmark._cost import Cost, measured
 from scdd.benchmark._methods import Made
 from scdd.benchmark._prepare import Training
 
-__all__ = ["make_scvi", "quiet_training"]
+__all__ = ["SCVI_SETTINGS", "make_scvi", "quiet_training"]
 
 _MAX_EPOCHS = 50
 _STEPS = 2000
+SCVI_SETTINGS = {"steps": _STEPS, "max_epochs": _MAX_EPOCHS, "batch_key": "donor"}
 
 
 def make_scvi(training: Training, n: int, seed: int) -> Made:

@@ -51,6 +51,9 @@ class Task:
         Whether our own method is not run on it while it is developed.
     note
         What a reader of the numbers must know.
+    studies
+        Where the cells come from (accessions such as ``"GSE84133"``): a method whose encoder was trained on one of them
+        is refused.
 
     Examples
     --------
@@ -75,6 +78,7 @@ class Task:
     test_size: float = 0.4
     reserved: bool = False
     note: str = ""
+    studies: tuple[str, ...] = ()
 
     @property
     def split_by(self) -> Literal["donors", "cells", "fixed"]:

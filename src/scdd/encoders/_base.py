@@ -38,6 +38,9 @@ class EncoderInfo:
         cells of the call.
     licence, citation
         Of the weights.
+    trained_on
+        Studies whose cells it was trained on, named as in :attr:`scdd.benchmark.Task.studies` (accessions such as
+        ``"GSE84133"``); empty where it is fitted to the data at hand.
     """
 
     name: str
@@ -51,6 +54,7 @@ class EncoderInfo:
     cell_set_dependent: bool = False
     licence: str = "of the data"
     citation: str = ""
+    trained_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

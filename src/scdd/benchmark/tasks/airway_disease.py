@@ -13,5 +13,6 @@ TASKS.register("airway_disease")(
         donor_key="donor",
         kind="disease",
         note="7 pigs. Across animals there is next to no signal, even with all cells; a random split would hide that.",
+        studies=("Thurman 2021",),
     )
 )

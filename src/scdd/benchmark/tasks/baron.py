@@ -11,5 +11,6 @@ TASKS.register("baron")(
         pancreas,
         donor_key="donor",
         note="4 donors; epsilon and schwann cells come from one of them.",
+        studies=("GSE84133",),
     )
 )

@@ -13,5 +13,6 @@ TASKS.register("gbm_treatment")(
         donor_key="donor",
         kind="drug",
         note="5 patients, each in both conditions; 300 genes only, as they were published.",
+        studies=("GSE148842",),
     )
 )

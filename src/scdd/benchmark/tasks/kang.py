@@ -11,5 +11,6 @@ TASKS.register("kang")(
         Stored("pbmc_ifnb_kang_full"),
         donor_key="donor",
         note="8 donors, each in both conditions.",
+        studies=("GSE96583",),
     )
 )

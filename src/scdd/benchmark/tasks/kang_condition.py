@@ -13,5 +13,6 @@ TASKS.register("kang_condition")(
         donor_key="donor",
         kind="condition",
         note="An easy one: interferon moves hundreds of genes. Condition and sequencing batch are the same column.",
+        studies=("GSE96583",),
     )
 )

@@ -40,5 +40,6 @@ TASKS.register("onek1k_age")(
         donor_key="donor",
         kind="age",
         note="40 donors of 30 to 88 years; a stand-in for a developmental stage. 1,000 genes, blood: next to no signal, even with all cells.",
+        studies=("OneK1K",),
     )
 )

@@ -12,5 +12,6 @@ TASKS.register("pancreas_mouse_baron")(
         load_test=Stored("pancreas_mouse_baron", where=("donor", "mouse2")),
         reserved=True,
         note="Train on one mouse, test on the other.",
+        studies=("GSE84133",),
     )
 )

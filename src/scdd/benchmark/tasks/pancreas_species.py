@@ -22,5 +22,6 @@ TASKS.register("pancreas_species")(
         test_classes={**{name: name for name in SAME}, "T_cell": "t_cell"},
         gene_name=str.upper,
         note="Genes are matched by upper-cased symbols, not by orthology; schwann and t_cell have 5 and 4 training cells.",
+        studies=("GSE84133",),
     )
 )

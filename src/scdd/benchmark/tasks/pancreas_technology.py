@@ -18,5 +18,6 @@ TASKS.register("pancreas_technology")(
         classes={**{name: name for name in SAME}, "activated_stellate": "stellate", "quiescent_stellate": "stellate"},
         test_classes={name: name for name in (*SAME, "stellate")},
         note="inDrop UMI to Smart-seq2 reads; 9 shared classes, at most 20 test cells each.",
+        studies=("GSE84133", "GSE81547"),
     )
 )

@@ -13,5 +13,6 @@ TASKS.register("pbmc_3tech_symphony")(
         test_size=1 / 3,
         reserved=True,
         note="Three chemistries, one of them held out whole.",
+        studies=("10x PBMC 3pv1, 3pv2, 5p",),
     )
 )

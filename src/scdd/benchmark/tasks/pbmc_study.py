@@ -24,5 +24,6 @@ TASKS.register("pbmc_study")(
         # left out, as Zheng has no such class: CD16 monocytes, dendritic cells, megakaryocytes, activated B and T cells
         test_classes={name: name for name in ("B", "CD14 Mono", "CD4 Memory T", "CD4 Naive T", "CD8 T", "NK")},
         note="Labels from sorting there, from clusters here, so even a perfect model would not agree in full; healthy donor to lupus.",
+        studies=("Zheng 2017", "GSE96583"),
     )
 )

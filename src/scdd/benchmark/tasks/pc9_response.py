@@ -12,5 +12,6 @@ TASKS.register("pc9_response")(
         labels_key="drug_response",
         kind="drug",
         note="Confounded with sample: one sample for each label, so part of what is predicted is the sample.",
+        studies=("GSE149383",),
     )
 )

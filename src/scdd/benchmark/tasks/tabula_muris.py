@@ -10,5 +10,6 @@ TASKS.register("tabula_muris")(
         "tabula_muris",
         Stored("tabula_muris_facs_subsample"),
         note="Deep read counts, not UMI; about 20 cells a class and tissue; donors are not known: cells are held out at random.",
+        studies=("Tabula Muris",),
     )
 )

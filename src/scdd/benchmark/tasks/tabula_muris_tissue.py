@@ -12,5 +12,6 @@ TASKS.register("tabula_muris_tissue")(
         labels_key="tissue",
         kind="tissue",
         note="Confounded with sample: donors are not known, and a tissue was one preparation. Cells are held out at random.",
+        studies=("Tabula Muris",),
     )
 )

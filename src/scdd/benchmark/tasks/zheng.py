@@ -10,5 +10,6 @@ TASKS.register("zheng")(
         "zheng",
         Stored("pbmc_facs_zheng"),
         note="Labels come from sorting, not from the counts. One donor: cells are held out at random.",
+        studies=("Zheng 2017",),
     )
 )

@@ -1,0 +1,98 @@
+"""The file beside the results: what was run, on what, with which versions."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scdd._version import versions
+from scdd.benchmark._methods import Method
+from scdd.benchmark._task import Task
+from scdd.errors import InputError
+
+__all__ = ["Provenance", "provenance_path", "read_provenance"]
+
+
+def provenance_path(results: str | os.PathLike[str]) -> Path:
+    """Return the path of the provenance of a results file: ``benchmark.json`` beside ``benchmark.csv``."""
+    return Path(results).expanduser().with_suffix(".json")
+
+
+def read_provenance(results: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the provenance of a results file; empty parts where there is none.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If the file is no JSON.
+    """
+    path = provenance_path(results)
+    empty: dict[str, Any] = {"calls": [], "tasks": {}, "methods": {}}
+    if not path.is_file():
+        return empty
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path} is no JSON ({error}). Move it away: it is written anew, without what it told of earlier runs."
+        raise InputError(msg) from error
+    return empty | found
+
+
+class Provenance:
+    """Collects what is told of a run, and writes it beside the results; nothing is written where there is no path.
+
+    Parameters
+    ----------
+    results
+        Path of the results, or None.
+    arguments
+        Arguments of this call, JSON-safe.
+    """
+
+    def __init__(self, results: str | os.PathLike[str] | None, arguments: Mapping[str, Any]) -> None:
+        self.path = None if results is None else provenance_path(results)
+        if results is None:
+            return
+        self._told = read_provenance(results)
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        call = {
+            "date": now,
+            "arguments": dict(arguments),
+            "versions": versions() | {"python": platform.python_version()},
+        }
+        self._told["calls"].append(call)
+
+    def add(self, tasks: Sequence[Task], methods: Sequence[Method]) -> None:
+        """Tell of tasks and methods; what was told of the cells of a task is kept."""
+        if self.path is None:
+            return
+        for task in tasks:
+            facts = {"kind": task.kind, "held_out": task.split_by, "note": task.note, "studies": list(task.studies)}
+            self._told["tasks"].setdefault(task.name, {}).update(facts)
+        for method in methods:
+            self._told["methods"][method.name] = method.facts()
+
+    def add_cells(self, task: str, split: int, settings: Mapping[str, Any]) -> None:
+        """Tell what the training cells of a split are, with the hashes of what was chosen on them."""
+        if self.path is not None:
+            self._told["tasks"].setdefault(task, {}).setdefault("training", {})[str(split)] = dict(settings)
+
+    def write(self) -> None:
+        """Write the file as a whole, or leave the one that is there."""
+        if self.path is None:
+            return
+        temporary = self.path.with_name(f".{self.path.name}-{secrets.token_hex(4)}")
+        try:
+            with temporary.open("w", encoding="utf-8", newline="\n") as file:
+                json.dump(self._told, file, indent=1, sort_keys=True)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
