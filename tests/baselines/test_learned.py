@@ -156,6 +156,19 @@ def test_sgd_moves_the_mean_of_a_class_as_fast_for_few_rows(cells) -> None:
     np.testing.assert_allclose(moved, moved[0], rtol=1e-3)
 
 
+def test_the_number_of_threads_does_not_matter(cells) -> None:
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(_fit(BASELINES.get("dc"), cells))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert (found[0].counts != found[1].counts).nnz == 0
+
+
 def test_bad_use_is_named(cells) -> None:
     counts, embedding, labels = cells
     one = np.zeros(93, int)

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from scdd._threads import one_thread
 from scdd.baselines._herding import choose_herding
 from scdd.baselines._method import Rows, checked
 from scdd.baselines._profiles import filled_profiles
@@ -159,8 +160,9 @@ class Learned:
         library = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
         logs = log_normalize(sp.csr_matrix(counts[:, np.flatnonzero(hvg)]), library)
         start, row_labels = STARTS.get(self.config.start)(logs, embedding, labels, sizes, seed)
-        problem = Problem(logs, labels, row_labels, n_classes=len(sizes), seed=seed)
-        rows = optimise(start, self.matching(problem, self.config), problem, self.config)
+        with one_thread():  # sums over several threads differ in the last bit, and long optimisations make much of it
+            problem = Problem(logs, labels, row_labels, n_classes=len(sizes), seed=seed)
+            rows = optimise(start, self.matching(problem, self.config), problem, self.config)
         # best first: the first rows of a class have its mean
         order = choose_herding(rows, row_labels, np.bincount(row_labels, minlength=len(sizes)), seed).index
         rows, row_labels = rows[order], row_labels[order]
