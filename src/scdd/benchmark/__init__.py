@@ -12,6 +12,7 @@ from scdd.benchmark._bootstrap import donor_intervals
 from scdd.benchmark._cost import Cost
 from scdd.benchmark._methods import METHODS, Made, Method
 from scdd.benchmark._nested import nested
+from scdd.benchmark._page import page
 from scdd.benchmark._prepare import Training
 from scdd.benchmark._runner import run
 from scdd.benchmark._statistics import critical_difference, mean_ranks, paired_tests
@@ -31,6 +32,7 @@ __all__ = [
     "margins",
     "mean_ranks",
     "nested",
+    "page",
     "paired_tests",
     "run",
     "scores",

@@ -103,7 +103,8 @@ def benchmark(
         )  # fmt: skip
     _show(path, metric=metric, as_json_=json_)
     if not print_only:
-        print(f"\nWrote {path}.", file=sys.stderr if json_ else sys.stdout)
+        written = ", ".join(str(file) for file in (path, *_drawn(path, metric=metric)))
+        print(f"\nWrote {written}.", file=sys.stderr if json_ else sys.stdout)
 
 
 def _defaults(*, quick: bool) -> dict[str, Any]:
@@ -133,6 +134,17 @@ def _show(path: Path, *, metric: str, as_json_: bool) -> None:
         raise InputError(msg)
     tables = summary(path, metric=metric)
     print(as_json(tables, metric=metric) if as_json_ else "\n" + as_text(tables, metric=metric))
+
+
+def _drawn(path: Path, *, metric: str) -> list[Path]:
+    """Write figure and page beside the results."""
+    from scdd.benchmark import page
+    from scdd.pl import benchmark as draw
+
+    figure = draw(path, metric=metric, show=False)
+    assert figure is not None  # it is not shown
+    figure.savefig(path.with_suffix(".png"), dpi=150)
+    return [path.with_suffix(".png"), page(path, path.with_suffix(".html"), metric=metric)]
 
 
 def _list(*, as_json_: bool) -> None:

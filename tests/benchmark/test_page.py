@@ -1,0 +1,73 @@
+"""Pages: of a results file, and the committed one."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from scdd.benchmark import page, run
+from scdd.benchmark._page import command_of
+from scdd.benchmark._provenance import read_provenance
+from scdd.benchmark._report import build_report
+from scdd.benchmark._store import read_results
+
+from ._toy import OPTIONS, TOY, broken
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "benchmark.csv"
+    run(TOY, ["random", "class_mean", "full", broken], **OPTIONS, out=path)
+    return path
+
+
+def test_page_is_whole_and_needs_no_network(results: Path, tmp_path: Path) -> None:
+    out = page(results, tmp_path / "new" / "page.html", ours="class_mean", title="<b>mine</b>")
+    text = out.read_text(encoding="utf-8")
+    assert out.stat().st_size < 5e6
+    assert "&lt;b&gt;mine&lt;/b&gt;" in text  # what comes from outside is no markup
+    assert not re.findall(r"(?:src|href)=.(?:https?:)?//", text)
+    (figure,) = re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", text)
+    assert base64.b64decode(figure).startswith(b"\x89PNG")
+    scores = pd.read_csv(results).query("method == 'random' and n == 3")["macro_f1"].mean()
+    assert f"{scores:.3f} ±" in text
+    for part in ("quoted as reported", "no luck", "Intervals over donors", "kB on disk", "scdd benchmark --tasks toy"):
+        assert part in text, part
+    assert not list(out.parent.glob(".*"))
+
+
+def test_losses_are_told(results: Path) -> None:
+    report = build_report(results, ours="random")
+    words = report.sections[0].text.splitlines()
+    margin = pd.read_csv(results).groupby(["method", "n"])["macro_f1"].mean()
+    lead = 100 * (margin["random", 1] - max(margin["class_mean", 1], margin["broken", 1]))
+    assert f"the mean difference is {lead:+.1f} points" in words[0]
+    assert ("It loses on toy" in words[0]) == (lead < 0)
+    assert len(words) == 2  # n = 1 and n = 3
+
+
+def test_a_table_alone_will_do(results: Path, tmp_path: Path) -> None:
+    text = page(read_results(results), tmp_path / "p.html").read_text()
+    assert "How to remake it" not in text
+
+
+def test_the_command_repeats_the_calls(results: Path) -> None:
+    assert command_of(read_provenance(results)) == (
+        "scdd benchmark --tasks toy --methods random,class_mean,full,broken --n 1,3 --splits 0 --seeds 0,1 --models LR,kNN"
+    )
+
+
+def test_the_committed_page_is_that_of_the_committed_results() -> None:
+    spec = importlib.util.spec_from_file_location("benchmark_page", ROOT / "scripts" / "benchmark_page.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.RESULTS.stat().st_size < 5e6
+    assert script.PAGE.read_text(encoding="utf-8") == script.text(), "run python scripts/benchmark_page.py"
+    assert script.RESULTS.with_suffix(".png").stat().st_size > 10_000
