@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from scdd.benchmark._cost import Cost, measured
 from scdd.benchmark._methods import METHODS, FromFit, Made, Method
 from scdd.benchmark._prepare import Training
 from scdd.benchmark._scvi import SCVI_SETTINGS, make_scvi
-from scdd.distill import resolve_config
 
 _ONE_ROW = ("class_mean", "class_mean_log")
 
@@ -85,9 +85,15 @@ def _full_balanced(training: Training, n: int, seed: int) -> Made:
     return Made(sp.csr_matrix(training.counts[rows]), training.labels[rows])
 
 
-def _settings(name: str) -> dict[str, Any]:
+def _baseline_settings(name: str) -> dict[str, Any]:
     config = getattr(BASELINES.get(name), "config", None)
     return {} if config is None else asdict(config)
+
+
+def _preset_settings(preset: str) -> dict[str, Any]:
+    from scdd.distill import resolve_config
+
+    return asdict(resolve_config(preset))
 
 
 def _register(method: Method) -> None:
@@ -96,10 +102,10 @@ def _register(method: Method) -> None:
 
 for _name in BASELINES:
     _fit = FromFit(BASELINES.get(_name).fit)
-    _register(Method(_name, _fit, "one" if _name in _ONE_ROW else "n", settings=_settings(_name)))
+    _register(Method(_name, _fit, "one" if _name in _ONE_ROW else "n", settings=partial(_baseline_settings, _name)))
 _register(Method("random_donor", _random_by_donor))
-_register(Method("scvi", make_scvi, settings=SCVI_SETTINGS))
+_register(Method("scvi", make_scvi, settings=lambda: SCVI_SETTINGS))
 for _name, _preset in (("scdd", "default"), ("scdd-paper", "paper")):
-    _register(Method(_name, _Scdd(_preset), ours=True, encoder="self", settings=asdict(resolve_config(_preset))))
+    _register(Method(_name, _Scdd(_preset), ours=True, encoder="self", settings=partial(_preset_settings, _preset)))
 _register(Method("full", _full, "all"))
 _register(Method("full-balanced", _full_balanced, "all"))

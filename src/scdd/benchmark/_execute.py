@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scdd.benchmark._cost import compressed_bytes
+from scdd.benchmark._fuse import run_fused, split_centres
 from scdd.benchmark._methods import Made, Method
 from scdd.benchmark._prepare import Test, Training, prepare_test, prepare_training
 from scdd.benchmark._store import SCORES
@@ -80,8 +81,11 @@ def execute(job: Job, cache: dict[Any, Any]) -> Iterator[Outcome]:
             # small classes are part of the tasks
             warnings.simplefilter("ignore", ScddWarning)
             try:
-                training, test = _prepared(job, cache)
-                made = job.method.run(training, run.n, run.seed)
+                training, centres, test = _prepared(job, cache)
+                if centres:
+                    made = run_fused(job.method, training, centres, run.n, run.seed)
+                else:
+                    made = job.method.run(training, run.n, run.seed)
             except Exception as error:  # noqa: BLE001 - whatever a method does, the others go on
                 yield Outcome([{**head, "model": model, **_failed(error)} for model in run.models])
                 continue
@@ -96,7 +100,8 @@ def execute(job: Job, cache: dict[Any, Any]) -> Iterator[Outcome]:
         yield Outcome([{**head, **more, **record} for record in scores], training.settings())
 
 
-def _prepared(job: Job, cache: dict[Any, Any]) -> tuple[Training, Test]:
+def _prepared(job: Job, cache: dict[Any, Any]) -> tuple[Training, list[Training], Test]:
+    """Return the training cells, those of each centre (empty where nothing is fused), and the test cells."""
     key = (job.token, job.task.name, job.split)
     if key not in cache:
         cache.clear()
@@ -104,6 +109,7 @@ def _prepared(job: Job, cache: dict[Any, Any]) -> tuple[Training, Test]:
         training = prepare_training(train, labels_key=job.task.labels_key, donor_key=job.task.donor_key, seed=job.split)
         cache[key] = (
             training,
+            [] if job.task.fuse_key is None else split_centres(training, job.task.fuse_key),
             prepare_test(
                 test,
                 labels_key=job.task.labels_key,
@@ -112,7 +118,7 @@ def _prepared(job: Job, cache: dict[Any, Any]) -> tuple[Training, Test]:
                 donor_key=job.task.donor_key,
             ),
         )
-    found: tuple[Training, Test] = cache[key]
+    found: tuple[Training, list[Training], Test] = cache[key]
     return found
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from scdd._registry import Registry
 from scdd.benchmark._cost import Cost, measured
 from scdd.benchmark._prepare import Training
-from scdd.encoders import Encoder
 from scdd.errors import InputError
+
+if TYPE_CHECKING:
+    from scdd.encoders import Encoder
 
 __all__ = ["METHODS", "FromFit", "Made", "Method", "resolve_methods"]
 
@@ -59,7 +61,7 @@ class Method:
         The pretrained encoder that it uses, as :func:`scdd.encoders.get` takes it. A task that the encoder was trained on
         is refused.
     settings
-        Its fixed options and budgets, for the record; JSON-safe.
+        Returns its fixed options and budgets, for the record; JSON-safe.
 
     Examples
     --------
@@ -72,14 +74,14 @@ class Method:
     sized: Sized = "n"
     ours: bool = False
     encoder: str | Encoder | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Callable[[], Mapping[str, Any]] = dict
 
     def facts(self) -> dict[str, Any]:
         """Return what a reader must know: what it sees, how many rows it makes, its settings."""
         rows = {"n": "at most n a class", "one": "one a class", "all": "as many as it likes"}[self.sized]
         sees = "counts, labels and donors of the training cells"
         encoder = self.encoder if self.encoder is None or isinstance(self.encoder, str) else self.encoder.spec
-        return {"sees": sees, "rows": rows, "encoder": encoder, "settings": dict(self.settings)}
+        return {"sees": sees, "rows": rows, "encoder": encoder, "settings": dict(self.settings())}
 
     def budgets(self, n: Sequence[int]) -> list[int]:
         """Return the budgets that are run: 0 stands for all cells."""

@@ -14,7 +14,6 @@ from scdd.benchmark._methods import METHODS, Method, resolve_methods
 from scdd.benchmark._provenance import Provenance
 from scdd.benchmark._store import Store
 from scdd.benchmark._task import TASKS, Task
-from scdd.encoders import get as get_encoder
 from scdd.errors import InputError
 from scdd.metrics import PANEL, TEST_MODELS
 
@@ -216,6 +215,8 @@ def _refuse_reserved(tasks: Sequence[Task], methods: Sequence[Method], *, allow_
 
 def _refuse_seen(tasks: Sequence[Task], methods: Sequence[Method]) -> None:
     """Refuse a pretrained encoder on cells that it was trained on, before any work."""
+    from scdd.encoders import get as get_encoder
+
     for method in methods:
         if method.encoder is None:
             continue

@@ -45,6 +45,9 @@ class Task:
     gene_name
         Applied to the gene names of both sets before they are matched, for a transfer; names that are no longer unique
         are left out.
+    fuse_key
+        For a fusion: column of ``obs`` with the centres (or batches). The method is given the training cells of one centre
+        after the other, and its small sets are put together: at most n rows for each class and centre.
     test_size
         Share of the donors or cells that is held out.
     reserved
@@ -75,6 +78,7 @@ class Task:
     classes: Mapping[str, str] | None = None
     test_classes: Mapping[str, str] | None = None
     gene_name: Callable[[str], str] | None = None
+    fuse_key: str | None = None
     test_size: float = 0.4
     reserved: bool = False
     note: str = ""

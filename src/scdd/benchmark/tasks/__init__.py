@@ -8,6 +8,7 @@ from scdd.benchmark.tasks import (
     gbm_treatment,
     kang,
     kang_condition,
+    kang_fusion,
     onek1k_age,
     pancreas_mouse_baron,
     pancreas_species,
