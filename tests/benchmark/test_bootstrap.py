@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from scdd.benchmark import donor_intervals, nested, run, summary
-from scdd.benchmark._store import COLUMNS
+from scdd.benchmark._report import build_report
+from scdd.benchmark._store import COLUMNS, read_results
 from scdd.errors import InputError
+from scdd.metrics import QUALITY
 
 from ._toy import OPTIONS, TOY
 
@@ -60,8 +62,27 @@ def test_scores_of_a_donor_are_of_its_cells_alone() -> None:
     assert score[donors[0]] == pytest.approx(alone.query("metric == 'macro_f1'")["value"].item())
 
 
+def test_quality_is_told_once_for_each_run_and_made_up_for(tmp_path) -> None:
+    path = tmp_path / "r.csv"
+    run(TOY, ["random", "kmeans"], **OPTIONS, out=path)
+    assert nested(read_results(path), "quality").empty
+    scored = read_results(path).set_index(["method", "n", "seed", "model"])["macro_f1"]
+    run(TOY, ["random", "kmeans"], **OPTIONS, out=path, quality=True)
+    table = nested(read_results(path), "quality")
+    assert len(table) == 2 * 2 * 2 * len(QUALITY.names())
+    # the floor is shared by what has one size
+    floors = table.groupby(["n", "metric"])["floor"].nunique()
+    assert (floors <= 1).all()
+    n3 = table[(table["n"] == 3) & (table["seed"] == 0)].set_index(["method", "metric"])["value"]
+    assert n3["kmeans", "mean_correlation"] > n3["random", "mean_correlation"]
+    again = read_results(path).set_index(["method", "n", "seed", "model"])["macro_f1"]
+    pd.testing.assert_series_equal(scored, again)
+    report = build_report(path, ours="kmeans")
+    assert "Quality" in [section.title for section in report.sections]
+
+
 def test_nested_refuses_other_columns(results: pd.DataFrame) -> None:
-    with pytest.raises(InputError, match="f1, donors"):
+    with pytest.raises(InputError, match="f1, donors, quality"):
         nested(results, "rows")
 
 

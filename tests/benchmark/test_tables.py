@@ -33,7 +33,7 @@ def results() -> pd.DataFrame:
         for model in ("LR", "kNN")
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["task", "method", "n", "split", "seed", "model", "macro_f1"])
-    return table.assign(status="ok", message="", f1="", donors="", balanced_accuracy=0.5, accuracy=0.5)
+    return table.assign(status="ok", message="", f1="", donors="", quality="", balanced_accuracy=0.5, accuracy=0.5)
 
 
 def _runs(results: pd.DataFrame, method: str, n: int) -> pd.Series:

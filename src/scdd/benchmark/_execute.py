@@ -15,7 +15,7 @@ from scdd.benchmark._prepare import Test, Training, prepare_test, prepare_traini
 from scdd.benchmark._store import SCORES
 from scdd.benchmark._task import Task
 from scdd.errors import ScddWarning
-from scdd.metrics import TEST_MODELS, utility
+from scdd.metrics import TEST_MODELS, quality, utility
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,11 +27,12 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Run:
-    """A budget and a seed, and the models that are to be scored."""
+    """A budget and a seed, the models that are to be scored, and whether the rows are judged too."""
 
     n: int
     seed: int
     models: tuple[str, ...]
+    quality: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ def execute(job: Job, cache: dict[Any, Any]) -> Iterator[Outcome]:
                 "seconds": made.cost.seconds,
                 "peak_mb": made.cost.peak_mb,
             }
+            if run.quality:
+                more["quality"] = _judge(made, training, test, job.split)
             scores = _score(made, training, test, run, scored)
         yield Outcome([{**head, **more, **record} for record in scores], training.settings())
 
@@ -120,6 +123,18 @@ def _prepared(job: Job, cache: dict[Any, Any]) -> tuple[Training, list[Training]
         )
     found: tuple[Training, list[Training], Test] = cache[key]
     return found
+
+
+def _judge(made: Made, training: Training, test: Test, split: int) -> dict[str, tuple[float, float]]:
+    """Return value and floor of each figure; the floor is the same for all sets of one size on a split."""
+    table = quality(
+        (training.counts, training.labels),
+        (made.counts, made.labels),
+        (test.counts, test.labels),
+        training.hvg,
+        seed=split,
+    )
+    return {row.metric: (float(row.value), float(row.floor)) for row in table.itertuples()}
 
 
 def _score(made: Made, training: Training, test: Test, run: Run, scored: dict[tuple[str, str], Record]) -> list[Record]:

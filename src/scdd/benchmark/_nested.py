@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["nested"]
 
 
-def nested(results: pd.DataFrame, column: Literal["f1", "donors"] = "f1") -> pd.DataFrame:
-    """Open the scores of classes or of donors.
+def nested(results: pd.DataFrame, column: Literal["f1", "donors", "quality"] = "f1") -> pd.DataFrame:
+    """Open the scores of classes or of donors, or the figures of quality.
 
     Parameters
     ----------
@@ -23,11 +23,13 @@ def nested(results: pd.DataFrame, column: Literal["f1", "donors"] = "f1") -> pd.
         What :func:`scdd.benchmark.run` returned.
     column
         ``"f1"``: the F1 of each scored class. ``"donors"``: the macro-F1 within the test cells of each donor, over the
-        scored classes of which it has at least 5; empty where donors are not known.
+        scored classes of which it has at least 5; empty where donors are not known. ``"quality"``: the figures of
+        :data:`scdd.metrics.QUALITY` of runs with ``quality=True``; they do not depend on the model.
 
     Returns
     -------
-    Columns task, method, n, split, seed and model, then ``class`` or ``donor``, and ``value``; values have 3 decimals.
+    Columns task, method, n, split, seed and model, then ``class``, ``donor`` or ``metric``, and ``value``; for quality
+    also ``floor`` (what real cells reach), and one line for all models. Values have 3 decimals.
 
     Raises
     ------
@@ -46,11 +48,17 @@ def nested(results: pd.DataFrame, column: Literal["f1", "donors"] = "f1") -> pd.
     if column not in NESTED:
         msg = f"Unknown column {column!r}. Available: {', '.join(NESTED)}."
         raise InputError(msg)
-    name = "class" if column == "f1" else "donor"
+    name = {"f1": "class", "donors": "donor", "quality": "metric"}[column]
     filled = results[results[column].notna() & (results[column] != "")]
+    judged = column == "quality"
+    if judged:
+        filled = filled.drop_duplicates(KEY[:-1])
     rows = [
-        (*key, of, value)
+        (*key, of, *(value if judged else (value,)))
         for *key, text in filled[[*KEY, column]].itertuples(index=False)
         for of, value in json.loads(text).items()
     ]
-    return pd.DataFrame(rows, columns=[*KEY, name, "value"])
+    table = pd.DataFrame(rows, columns=[*KEY, name, "value", *(["floor"] if judged else [])])
+    numbers = ["value", "floor"] if judged else ["value"]
+    table[numbers] = table[numbers].astype(float)
+    return table.drop(columns="model") if judged else table

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdd.benchmark._nested import nested
 from scdd.benchmark._provenance import read_provenance
 from scdd.benchmark._runs import is_reference
 from scdd.benchmark._store import read_results
 from scdd.benchmark._tables import summary
+from scdd.metrics import QUALITY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +101,12 @@ def build_report(
             "runs were going on.",
             _cost(results),
         ),
+        Section(
+            "Quality",
+            "How much rows look like the cells they stand for: mean over tasks, and in brackets what as many real cells of "
+            "another half reach. Figures that need more rows than a set has are empty.",
+            _quality(results),
+        ),
         Section("Failures", "", tables["failures"]),
         Section("Tasks", "", _tasks(told)),
         Section("Methods and their settings", "", _methods(told)),
@@ -180,6 +188,16 @@ def _cost(results: pd.DataFrame) -> pd.DataFrame:
     for column in ("seconds", "peak MB", "kB on disk"):
         out[column] = out[column].map(lambda v: "" if np.isnan(v) else f"{v:,.1f}")
     return out.assign(n=out["n"].map(lambda n: "all" if n == 0 else str(n)))
+
+
+def _quality(results: pd.DataFrame) -> pd.DataFrame:
+    table = nested(results, "quality")
+    if not len(table):
+        return table
+    mean = table.groupby(["method", "n", "metric"], sort=False)[["value", "floor"]].mean().reset_index()
+    text = ["" if np.isnan(row.value) else f"{row.value:.2f} ({row.floor:.2f})" for row in mean.itertuples(index=False)]
+    wide = mean.assign(text=text).pivot(index=["method", "n"], columns="metric", values="text")
+    return wide[[name for name in QUALITY if name in wide.columns]].fillna("").rename_axis(columns=None).reset_index()
 
 
 def _tasks(told: Mapping[str, Any]) -> pd.DataFrame:

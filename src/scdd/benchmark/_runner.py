@@ -32,6 +32,7 @@ def run(
     seeds: Sequence[int] = (0, 1),
     models: Sequence[str] = PANEL,
     out: str | os.PathLike[str] | None = None,
+    quality: bool = False,
     n_jobs: int = 1,
     retry_failed: bool = False,
     allow_reserved: bool = False,
@@ -61,6 +62,9 @@ def run(
     out
         CSV file to which every run is appended; what it holds is not run again, and it is sorted at the end. A JSON file
         beside it tells versions, arguments, tasks and methods. None: no file.
+    quality
+        Also judge how much the rows look like the cells they stand for: fidelity and biology, each beside its floor
+        (:func:`scdd.metrics.quality`; :func:`scdd.benchmark.nested` opens the figures). Runs that lack them are made again.
     n_jobs
         Number of processes; -1: one per core.
     retry_failed
@@ -125,12 +129,15 @@ def run(
             # the long ones first
             for method in sorted(chosen, key=lambda m: (not m.ours, m.sized != "all")):
                 runs = [
-                    Run(budget, seed, tuple(missing))
+                    Run(budget, seed, tuple(missing), quality)
                     for seed in dict.fromkeys(seeds)
                     for budget in method.budgets(n)
                     if (
                         missing := store.missing(
-                            (task.name, method.name, budget, split, seed), models, retry_failed=retry_failed
+                            (task.name, method.name, budget, split, seed),
+                            models,
+                            retry_failed=retry_failed,
+                            quality=quality,
                         )
                     )
                 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ __all__ = ["COLUMNS", "KEY", "MEASURED", "NESTED", "SCORES", "Store", "read_resu
 
 KEY = ("task", "method", "n", "split", "seed", "model")
 SCORES = ("macro_f1", "balanced_accuracy", "accuracy")
-NESTED = ("f1", "donors")  # JSON: a value for each class, and for each donor
+NESTED = ("f1", "donors", "quality")  # JSON: a value for each class, for each donor; value and floor of each figure
 MEASURED = ("seconds", "peak_mb")  # what differs from run to run
 COLUMNS = (*KEY, *SCORES, "n_classes", "rows", "bytes", "status", "message", *NESTED, *MEASURED)
 _INTEGERS = ("n", "split", "seed")
@@ -64,12 +65,22 @@ class Store:
     def _put(self, line: tuple[str, ...]) -> None:
         self._lines[line[: len(KEY)]] = line
 
-    def missing(self, run: Sequence[Any], models: Sequence[str], *, retry_failed: bool = False) -> list[str]:
-        """Return the models for which a run (task, method, n, split, seed) has no line yet."""
-        status = COLUMNS.index("status")
+    def missing(
+        self, run: Sequence[Any], models: Sequence[str], *, retry_failed: bool = False, quality: bool = False
+    ) -> list[str]:
+        """Return the models for which a run (task, method, n, split, seed) has no line yet, or none with its quality."""
+        status, judged = COLUMNS.index("status"), COLUMNS.index("quality")
         first = tuple(map(str, run))
-        lines = {model: self._lines.get((*first, model)) for model in models}
-        return [m for m, line in lines.items() if line is None or (retry_failed and line[status] == "failed")]
+        out = []
+        for model in models:
+            line = self._lines.get((*first, model))
+            if line is None:
+                out.append(model)
+            elif line[status] == "failed":
+                out += [model] if retry_failed else []
+            elif quality and not line[judged]:
+                out.append(model)
+        return out
 
     def append(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Write the lines of a run at once."""
@@ -140,10 +151,17 @@ def _text(name: str, value: Any) -> str:
     if name in MEASURED:
         return "" if value == "" or value is None else f"{value:.2f}"
     if name in NESTED:
-        values = {key: round(number, 3) for key, number in value.items()} if value else {}
+        values = {key: _rounded(number) for key, number in value.items()} if value else {}
         return json.dumps(values, separators=(",", ":"), ensure_ascii=True) if values else ""
     # one line of the file is one line of text, so that a torn one can be told
     return " ".join(str(value).split())[:_MAX_MESSAGE]
+
+
+def _rounded(value: Any) -> Any:
+    """Return a number, or a pair of numbers, with 3 decimals; what is not finite is null."""
+    if isinstance(value, tuple):
+        return [_rounded(part) for part in value]
+    return round(value, 3) if math.isfinite(value) else None
 
 
 def _csv(lines: Sequence[Sequence[str]]) -> str:

@@ -56,6 +56,9 @@ def benchmark(
     out: Annotated[Path, typer.Option(metavar="DIR", help=f"Folder of {FILE}.", rich_help_panel=_HOW)] = Path(
         "scdd-benchmark"
     ),
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Judge fidelity and biology of the rows too.", rich_help_panel=_WHAT)
+    ] = False,
     n_jobs: Annotated[
         int | None,
         typer.Option(metavar="N", help="Processes; default: one per core, at most 2.", rich_help_panel=_HOW),
@@ -99,7 +102,7 @@ def benchmark(
         options = _defaults(quick=quick) | {name: value for name, value in given.items() if value is not None}
         _run(
             options, path, n_jobs=n_jobs or min(2, os.cpu_count() or 1), retry_failed=retry_failed,
-            allow_reserved=allow_reserved,
+            allow_reserved=allow_reserved, quality=quality,
         )  # fmt: skip
     _show(path, metric=metric, as_json_=json_)
     if not print_only:
