@@ -58,6 +58,10 @@ class TrainingError(ScddError, RuntimeError):
     """Training cannot go on, for example because the loss is not finite."""
 
 
+class DownloadError(ScddError, OSError):
+    """A file could not be downloaded, or is not the one that was expected."""
+
+
 class CorruptModelError(ScddError, OSError):
     """A saved model is damaged, incomplete, or not a scdd model."""
 

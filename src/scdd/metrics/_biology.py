@@ -11,7 +11,7 @@ __all__ = ["cluster_agreement", "fold_changes", "marker_precision"]
 def fold_changes(
     rates: NDArray[np.floating], labels: NDArray[np.integer], classes: NDArray[np.integer], *, offset: float = 1.0
 ) -> NDArray[np.float64]:
-    """Return log2 fold changes (n_classes, n_genes) of each class against the mean of the others.
+    """Compare each class with the mean of the others.
 
     Parameters
     ----------
@@ -21,6 +21,10 @@ def fold_changes(
         int (n,) codes, and the codes that are compared; each must occur.
     offset
         Added to every mean, in counts per ten thousand: it keeps genes without a count finite.
+
+    Returns
+    -------
+    log2 fold changes (n_classes, n_genes).
 
     Examples
     --------

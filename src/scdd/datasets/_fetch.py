@@ -1,0 +1,156 @@
+"""Public data sets by download, kept in a cache."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scdd._optional import require
+from scdd.errors import DownloadError, InputError, ScddWarning
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["cellxgene", "fetch"]
+
+VARIABLE = "SCDD_CACHE"
+_CELLXGENE = "https://datasets.cellxgene.cziscience.com"
+
+
+def fetch(
+    url: str, *, sha256: str | None = None, name: str | None = None, folder: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> Path:  # fmt: skip
+    """Download a file once, and return where it is.
+
+    The file appears under its name when it is whole and has the right checksum, never before. A second call needs no
+    network.
+
+    Parameters
+    ----------
+    url
+        Address (http or https).
+    sha256
+        Checksum that the file must have. None: the checksum of the first download is written beside the file, which a
+        warning tells, and later calls compare with it.
+    name
+        Name of the file. Default: the last part of the address.
+    folder
+        Where to keep it. Default: the folder that the environment variable SCDD_CACHE names, else the cache of the user.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    Path of the file.
+
+    Raises
+    ------
+    scdd.errors.DownloadError
+        If there is no network, no such file, a connection that breaks off, or another checksum.
+    scdd.errors.InputError
+        If the address or the name cannot be used.
+    ImportError
+        If the package ``pooch`` is not installed (``pip install "scdd[download]"``).
+
+    Examples
+    --------
+    >>> from scdd.errors import InputError
+    >>> try:
+    ...     fetch("ftp://example.org/cells.h5ad")
+    ... except InputError as error:
+    ...     print(error)
+    The address must start with http:// or https://, got 'ftp://example.org/cells.h5ad'.
+    """
+    if not url.startswith(("http://", "https://")):
+        msg = f"The address must start with http:// or https://, got {url!r}."
+        raise InputError(msg)
+    name = name if name is not None else url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]
+    if not name or Path(name).name != name:
+        msg = f"The name of the file must be a plain name, got {name!r}: give name=."
+        raise InputError(msg)
+    pooch = require("pooch", extra="download", what="scdd.datasets.fetch")
+    place = Path(folder or os.environ.get(VARIABLE) or pooch.os_cache("scdd")).expanduser()
+    noted = place / f"{name}.sha256"
+    known = sha256 or (noted.read_text(encoding="ascii").strip() if noted.is_file() else None)
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        path = Path(
+            pooch.retrieve(
+                url,
+                known_hash=None if known is None else f"sha256:{known}",
+                fname=name,
+                path=place,
+                downloader=pooch.HTTPDownloader(progressbar=progress, timeout=30),
+            )  # fmt: skip
+        )
+    except ValueError as error:  # how pooch tells of a wrong checksum
+        msg = f"{url} is not the file that was expected: {error} Nothing was kept."
+        raise DownloadError(msg) from error
+    except OSError as error:  # requests' errors are OSErrors
+        msg = f"{url} could not be downloaded ({error}). Nothing was kept: check the address and the network, and try again."
+        raise DownloadError(msg) from error
+    if known is None:
+        found = pooch.file_hash(str(path), alg="sha256")
+        noted.write_text(found + "\n", encoding="ascii")
+        msg = f"No checksum is known for {url}. That of this download was kept: sha256 {found}."
+        warnings.warn(msg, ScddWarning, stacklevel=2)
+    return path
+
+
+def cellxgene(
+    version_id: str, *, sha256: str | None = None, folder: str | os.PathLike[str] | None = None, progress: bool = True,
+    server: str = _CELLXGENE,
+) -> AnnData:  # fmt: skip
+    """Download a data set of CELLxGENE Discover, and return its raw counts.
+
+    Find the version of a data set on its page (Download, H5AD): the address ends with ``<version_id>.h5ad``. A version
+    never changes. Labels are in ``obs`` as ``cell_type``, ``disease``, ``development_stage`` and ``tissue``, donors in
+    ``donor_id``; genes are Ensembl ids, with their symbols in ``var["feature_name"]``.
+
+    Parameters
+    ----------
+    version_id
+        Identifier of the version, a UUID.
+    sha256, folder, progress
+        As in :func:`fetch`.
+    server
+        Address of the server.
+
+    Returns
+    -------
+    AnnData whose ``X`` holds the raw counts: those of ``raw`` where the file has both.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If the identifier is no UUID.
+    scdd.errors.DownloadError
+        As in :func:`fetch`.
+
+    Examples
+    --------
+    >>> from scdd.errors import InputError
+    >>> try:
+    ...     cellxgene("blood")
+    ... except InputError as error:
+    ...     print(str(error)[:40])
+    version_id must be a UUID, got 'blood':
+    """
+    try:
+        identifier = str(uuid.UUID(version_id))
+    except ValueError as error:
+        msg = f"version_id must be a UUID, got {version_id!r}: it is the last part of the address of the H5AD file."
+        raise InputError(msg) from error
+    path = fetch(f"{server}/{identifier}.h5ad", sha256=sha256, folder=folder, progress=progress)
+    import anndata
+
+    adata = anndata.read_h5ad(path)
+    if adata.raw is None:
+        return adata
+    counts = adata.raw.to_adata()
+    counts.uns = adata.uns
+    return counts
