@@ -34,10 +34,13 @@ def draw_counts(
     (True, True)
     """
     captured = rng.random(mu.shape) * (mu + half) < mu
-    gene = np.nonzero(captured)[1]
-    level = mu[captured] + half[gene]
+    gene = (np.flatnonzero(captured) % mu.shape[1]).astype(np.int32)
+    # in place: these are as large as the block, where no gene drops out
+    rate = rng.standard_gamma(theta[gene])
+    rate *= (1 / theta)[gene]
+    rate *= mu[captured] + half[gene]
     out = np.zeros(mu.shape, dtype=np.float32)
-    out[captured] = rng.poisson(level * rng.gamma(theta[gene], 1 / theta[gene]))
+    out[captured] = rng.poisson(rate)
     return out
 
 
