@@ -68,6 +68,7 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         run(TOY, [random, "herding"], **OPTIONS, out=broken_off)
+    assert set(json.loads(broken_off.with_suffix(".json").read_text())["tasks"]["toy"]["training"]) == {"0"}
     kept = broken_off.read_text().splitlines()
     assert len(kept) == 1 + 2 * 2  # the head, and two runs of two models
     # torn in the middle of a line

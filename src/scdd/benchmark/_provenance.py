@@ -79,9 +79,13 @@ class Provenance:
             self._told["methods"][method.name] = method.facts()
 
     def add_cells(self, task: str, split: int, settings: Mapping[str, Any]) -> None:
-        """Tell what the training cells of a split are, with the hashes of what was chosen on them."""
-        if self.path is not None:
-            self._told["tasks"].setdefault(task, {}).setdefault("training", {})[str(split)] = dict(settings)
+        """Tell what the training cells of a split are, with the hashes of what was chosen on them; write what is new."""
+        if self.path is None:
+            return
+        training = self._told["tasks"].setdefault(task, {}).setdefault("training", {})
+        if training.get(str(split)) != settings:
+            training[str(split)] = dict(settings)
+            self.write()
 
     def write(self) -> None:
         """Write the file as a whole, or leave the one that is there."""

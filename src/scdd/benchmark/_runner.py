@@ -121,6 +121,7 @@ def run(
     }  # fmt: skip
     told = Provenance(out, arguments)
     told.add(chosen_tasks, chosen)
+    told.write()  # a run that is stopped has told what it was
 
     token = secrets.token_hex(8)  # workers live on between calls, and must not take a task for another of its name
     jobs = []
@@ -148,7 +149,6 @@ def run(
                 jobs += [Job(token, task, split, method, tuple(group)) for group in groups if group]
     _work(jobs, store, told, n_jobs=n_jobs, progress=progress)
     store.finish()
-    told.write()
     return store.frame()
 
 
