@@ -117,15 +117,17 @@ def build_report(
 def _lead(results: pd.DataFrame, told: Mapping[str, Any], name: str) -> list[str]:
     models = list(dict.fromkeys(results["model"]))
     sentences = [
-        f"{results['method'].nunique()} methods on {results['task'].nunique()} tasks, with n = "
+        f"{_number(results['method'].nunique(), 'method')} on {_number(results['task'].nunique(), 'task')}, with n = "
         f"{', '.join(str(n) for n in sorted(set(results['n'])) if n)} rows per class, "
         f"{_number(results['split'].nunique(), 'split')} and {_number(results['seed'].nunique(), 'seed')}. A method sees training cells only "
         f"and makes n rows per class; {', '.join(models)} are trained on these rows with hard labels and tested on real "
         f"cells that were held out, whole donors wherever donors are known. Scores are {name}.",
         "All numbers are runs of this package under this protocol. Those of the paper scDD (arXiv 2503.04357: +7.61 points, "
         "15.70 % relative, over earlier distillation methods) are quoted as reported; they are of other data and cannot be "
-        "compared. scdd-paper follows the paper as far as it tells.",
+        "compared.",
     ]
+    if "scdd-paper" in set(results["method"]):
+        sentences.append("scdd-paper follows the paper as far as it tells.")
     if told["calls"]:
         last = told["calls"][-1]
         packages = ", ".join(f"{package} {version}" for package, version in last["versions"].items())

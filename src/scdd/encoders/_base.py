@@ -39,7 +39,7 @@ class EncoderInfo:
     licence, citation
         Of the weights.
     trained_on
-        Studies whose cells it was trained on, named as in :attr:`scdd.benchmark.Task.studies` (accessions such as
+        Studies whose cells it was trained on, named as in the tasks of the benchmark (accessions such as
         ``"GSE84133"``); empty where it is fitted to the data at hand.
     """
 
