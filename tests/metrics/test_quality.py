@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -34,8 +36,18 @@ def table(made: tuple[sp.csr_matrix, np.ndarray]):
     return quality(REAL, made, NEW, HVG, seed=0).set_index("metric")
 
 
+@pytest.fixture(autouse=True)
+def mixing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package for LISI, which takes long to load, but where a test is about it."""
+    if "lisi" not in request.node.name:
+        monkeypatch.setitem(sys.modules, "scib_metrics", None)
+
+
+WITHOUT_LISI = [name for name in QUALITY if name != "ilisi"]
+
+
 def test_real_cells_reach_the_floor() -> None:
-    found = table(cells(50, 2))
+    found = table(cells(50, 2)).drop(index="ilisi")
     assert (found["reason"] == "").all()
     for name in found.index:
         spread = {"mmd": 0.02, "rf_auc": 0.15}.get(name, 0.08)
@@ -43,7 +55,7 @@ def test_real_cells_reach_the_floor() -> None:
         assert abs(found.loc[name, "value"] - found.loc[name, "floor"]) < spread * scale, name
 
 
-@pytest.mark.parametrize("name", QUALITY.names())
+@pytest.mark.parametrize("name", WITHOUT_LISI)
 def test_every_metric_sees_what_is_wrong(name: str) -> None:
     """Genes in another order: nothing of a cell is left but its library."""
     wrong = cells(50, 2, profiles=PROFILES[:, np.random.default_rng(0).permutation(G)])
@@ -59,7 +71,7 @@ def test_every_metric_sees_what_is_wrong(name: str) -> None:
 
 def test_values_are_in_their_range_and_what_is_not_defined_is_told() -> None:
     for n in (1, 2, 10):
-        found = table(cells(n, 3))
+        found = table(cells(n, 3)).drop(index="ilisi")
         for name, row in found.iterrows():
             low, high = QUALITY.get(name).range
             if row["reason"]:
@@ -68,6 +80,16 @@ def test_values_are_in_their_range_and_what_is_not_defined_is_told() -> None:
             else:
                 assert low - 1e-9 <= row["value"] <= high + 1e-9, name
     assert table(cells(1, 3))["reason"].ne("").sum() == sum(QUALITY.get(m).least_rows > 1 for m in QUALITY)
+    assert 'pip install "scdd[lisi]"' in table(cells(10, 3)).loc["ilisi", "reason"]
+
+
+@pytest.mark.slow
+def test_lisi_is_high_where_rows_mix() -> None:
+    """With the package itself, in the nightly environment."""
+    like, unlike = (table(of).loc["ilisi"] for of in (cells(50, 2), cells(50, 2, noise=False)))
+    assert like["reason"] == ""
+    assert like["value"] == pytest.approx(like["floor"], abs=0.1)
+    assert unlike["value"] < 0.3 < like["value"]
 
 
 def test_means_have_no_variance_and_too_few_zeros() -> None:

@@ -108,5 +108,8 @@ def _value(metric: QualityMetric, pair: Pair) -> tuple[float, str]:
         return float("nan"), f"needs {metric.least_rows} rows a class, there are {rows:g}"
     if len(pair.classes) < 2 and metric.about == "biology":
         return float("nan"), "needs two classes"
-    value = metric.compute(pair)
+    try:
+        value = metric.compute(pair)
+    except ImportError as error:  # of an optional package; the text says how to install it
+        return float("nan"), str(error)
     return value, "" if np.isfinite(value) else "not defined: no spread"

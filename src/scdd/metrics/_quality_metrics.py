@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -11,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from scdd._optional import require
 from scdd._registry import Registry
 from scdd.metrics._biology import cluster_agreement, fold_changes, marker_precision
 from scdd.metrics._distribution import mmd, wasserstein
@@ -20,6 +22,7 @@ from scdd.metrics._preprocess import log_normalize
 __all__ = ["QUALITY", "Pair", "QualityMetric", "Side"]
 
 _N_COMPONENTS = 30
+_NEIGHBOURS = 30
 _CORRELATED = 100  # genes whose correlations are compared
 
 
@@ -166,6 +169,27 @@ def _auc(pair: Pair) -> float:
     )
 
 
+def _mixing(pair: Pair) -> float:
+    """Integration LISI of equally many rows of both sides, among 30 neighbours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what its dependencies could do with still other packages
+        lisi = require("scib_metrics", extra="lisi", what="The metric 'ilisi'")
+        neighbours = require("scib_metrics.nearest_neighbors", extra="lisi", what="The metric 'ilisi'")
+    from sklearn.neighbors import NearestNeighbors
+
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    for code in pair.classes:
+        real, made = pair.real.of(code), pair.made.of(code)
+        n = min(len(real), len(made))
+        parts.append((real[:n], made[:n]))
+    real, made = (np.concatenate(side) for side in zip(*parts, strict=True))
+    points = np.vstack([pair.points[0][real], pair.points[1][made]])
+    k = min(_NEIGHBOURS, len(points) - 1)
+    distances, indices = NearestNeighbors(n_neighbors=k).fit(points).kneighbors(points)
+    found = neighbours.NeighborsResults(indices=indices, distances=distances)
+    return float(lisi.ilisi_knn(found, np.repeat([0, 1], len(real)), perplexity=k / 3))
+
+
 def _slope(pair: Pair) -> float:
     real, made = (change.ravel() for change in pair.changes)
     return float(real @ made) / max(float(real @ real), 1e-12)
@@ -225,6 +249,11 @@ _register(
 )  # fmt: skip
 _register(
     "rf_auc", "0.5", (0, 1), "How well a forest tells real from synthetic: AUC of 5-fold cross-validation.", _auc,
+    least_rows=5,
+)  # fmt: skip
+_register(
+    "ilisi", "higher", (0, 1),
+    "How well real and synthetic rows mix among neighbours: integration LISI, scaled; needs the extra `lisi`.", _mixing,
     least_rows=5,
 )  # fmt: skip
 for _k in (10, 50):
