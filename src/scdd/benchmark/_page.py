@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import os
-import secrets
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scdd._atomic import write_text
 from scdd.benchmark._provenance import read_provenance
 from scdd.benchmark._report import build_report
 
@@ -73,13 +73,7 @@ def page(
         command="" if isinstance(results, pd.DataFrame) else command_of(read_provenance(results)),
     )
     path = Path(out).expanduser()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, text)
     return path
 
 

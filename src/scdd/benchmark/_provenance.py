@@ -6,11 +6,11 @@ import datetime
 import json
 import os
 import platform
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scdd._atomic import write_text
 from scdd._version import versions
 from scdd.benchmark._methods import Method
 from scdd.benchmark._task import Task
@@ -89,14 +89,5 @@ class Provenance:
 
     def write(self) -> None:
         """Write the file as a whole, or leave the one that is there."""
-        if self.path is None:
-            return
-        temporary = self.path.with_name(f".{self.path.name}-{secrets.token_hex(4)}")
-        try:
-            with temporary.open("w", encoding="utf-8", newline="\n") as file:
-                json.dump(self._told, file, indent=1, sort_keys=True)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if self.path is not None:
+            write_text(self.path, json.dumps(self._told, indent=1, sort_keys=True))

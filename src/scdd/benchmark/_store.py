@@ -7,11 +7,11 @@ import io
 import json
 import math
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scdd._atomic import write_text
 from scdd.errors import InputError
 
 if TYPE_CHECKING:
@@ -93,17 +93,8 @@ class Store:
 
     def finish(self) -> None:
         """Sort the file; it is replaced as a whole."""
-        if self.path is None:
-            return
-        temporary = self.path.with_name(f".{self.path.name}-{secrets.token_hex(4)}")
-        try:
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                file.write(_csv([COLUMNS, *self._sorted()]))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if self.path is not None:
+            write_text(self.path, _csv([COLUMNS, *self._sorted()]))
 
     def frame(self) -> pd.DataFrame:
         """Return all results, sorted."""
