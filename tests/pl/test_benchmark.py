@@ -54,12 +54,39 @@ def test_what_was_not_run_and_what_failed() -> None:
     table = table[~((table["task"] == "b") & (table["method"] == "random"))]
     table.loc[(table["task"] == "a") & (table["method"] == "scdd") & (table["n"] == 10), "status"] = "failed"
     tables = prepare_benchmark(table)
-    assert tables.n_ranked == 0  # a lacks scdd at 10, b lacks random
+    assert tables.n_ranked == 1  # a lacks scdd at 10; b lacks random, which gets no rank
+    assert tables.unranked == ["random"]
+    assert set(tables.ranks["method"]) == set(tables.curves["method"]) == {"scdd", "class_mean"}
     lost = tables.cells[tables.cells["state"] == "failed"]
     assert lost[["n", "task", "method"]].to_numpy().tolist() == [[10, "a", "scdd"]]
     shown = set(zip(tables.cells["task"], tables.cells["method"], strict=True))
     assert ("b", "random") not in shown
     assert scdd.pl.benchmark(table, show=False) is not None
+
+
+def test_one_method_without_scores_takes_no_task_from_the_others() -> None:
+    table = results()
+    # tasks a, b, a2, b2
+    table = pd.concat([table.assign(task=table["task"] + suffix) for suffix in ("", "2")], ignore_index=True)
+    for method, tasks in {"random": ["a", "b", "a2"], "class_mean": ["a"]}.items():
+        table = table[~((table["method"] == method) & table["task"].isin(tasks))]
+    tables = prepare_benchmark(table)
+    # random goes; class_mean lacks one task of four, and stays
+    assert tables.unranked == ["random"]
+    assert tables.n_ranked == 3
+    ranks = tables.ranks.set_index(["n", "method"])["rank"]
+    assert ranks[1, "scdd"] == 1.0
+    assert ranks[1, "class_mean"] == 2.0
+    assert tables.critical[1] == pytest.approx(critical_difference(2, 3))
+    assert tables.methods[-1] == "random"
+    words = " ".join(text.get_text() for text in scdd.pl.benchmark(table, show=False).texts)
+    assert "3 tasks that all methods have but random" in words.replace("\n", " ")
+
+
+def test_nothing_to_compare_is_said() -> None:
+    table = results()
+    figure = scdd.pl.benchmark(table[table["method"] != "full"], show=False)
+    assert any("no task has a score" in text.get_text() for ax in figure.axes for text in ax.texts)
 
 
 def test_choices_are_kept_in_order_and_wrong_ones_named() -> None:

@@ -38,7 +38,7 @@ def benchmark(
 
     (a) The score of every method on every task, one block for each number of rows per class; the colour is the share of
     what all cells reach. (b) Mean rank over the tasks that all methods have, and the band within which Nemenyi's test
-    cannot tell a method from ``ours``. (c) Share of the full data's score against the number of rows.
+    cannot tell a method from ``ours``; methods that lack many tasks get no rank, and are named. (c) Share of the full data's score against the number of rows.
 
     Parameters
     ----------
@@ -114,6 +114,8 @@ def _number(n: int, what: str) -> str:
 
 def _caption(tables: BenchmarkTables, width: int) -> str:
     where = f"{_number(tables.n_ranked, 'task')} that all methods have"
+    if tables.unranked:
+        where += f" but {', '.join(tables.unranked)}"
     parts = (
         f"(a) {tables.metric_name} x 100 on real held-out cells, with n rows per class, mean over models, splits and seeds; "
         "colour: share of the score that all cells reach; cross: a run failed; empty: not run. Methods are ordered by mean "

@@ -130,6 +130,9 @@ def draw_curves(ax: Axes, tables: BenchmarkTables) -> None:
         high = max(1.06, float(curves["relative"].max()) + 0.04)
         ax.set_ylim(low, high)
         _name_ends(ax, ends, low, high)
+    else:
+        ax.text(0.5, 0.5, "no task has a score of all methods and of all cells", fontsize=8, ha="center", va="center",
+                color="#444444", transform=ax.transAxes)  # fmt: skip
     ax.set_xscale("log")
     ax.set_xticks(tables.n, labels=[str(n) for n in tables.n])
     ax.minorticks_off()

@@ -29,13 +29,15 @@ class BenchmarkTables:
     ranks
         Columns n, method, rank.
     curves
-        Columns method, n, relative, sd: mean and standard deviation over the tasks that all methods have.
+        Columns method, n, relative, sd: mean and standard deviation over the tasks that all ranked methods have.
     critical
         Critical difference of the mean ranks, by n.
     n, tasks, methods, references
         What is shown, in order; references are methods that use as many rows as they like.
     n_ranked
-        Number of tasks that all methods have at every n.
+        Number of tasks that all ranked methods have at every n.
+    unranked
+        Methods without a rank, as they lack scores on too many tasks.
     metric_name, ours
         Text of the score, and the method that is marked.
     """
@@ -49,6 +51,7 @@ class BenchmarkTables:
     methods: list[str]
     references: list[str]
     n_ranked: int
+    unranked: list[str]
     metric_name: str
     ours: str
 
@@ -82,13 +85,14 @@ def prepare_benchmark(
     sizes = sorted(set(cells["n"])) if n is None else list(n)
     reference = cells["method"].map(is_reference).astype(bool)
     ranked = cells[~reference]
-    whole = _whole_tasks(ranked)
-    ranks = _ranks(ranked[ranked["task"].isin(whole)])
+    compared, whole = _compared(ranked, ours)
+    inside = (cells["task"].isin(whole) & cells["method"].isin(compared)).to_numpy()
+    ranks = _ranks(cells[inside])
     mean_rank = ranks.groupby("method")["rank"].mean()
     share = ranked.groupby("method")["relative"].mean().fillna(0)
     order = sorted(share.index, key=lambda m: (mean_rank.get(m, float("inf")), -share[m], m))
     cells = cells[["n", "task", "method", "mean", "relative"]].assign(state="ok")
-    curves = cells[cells["task"].isin(whole)].groupby(["method", "n"])["relative"].agg(["mean", "std"]).reset_index()
+    curves = cells[inside].groupby(["method", "n"])["relative"].agg(["mean", "std"]).reset_index()
     return BenchmarkTables(
         cells=pd.concat([cells, failed], ignore_index=True),
         ranks=ranks,
@@ -99,6 +103,7 @@ def prepare_benchmark(
         methods=[m for m in (methods if methods is not None else order) if m in set(order)],
         references=sorted(set(cells.loc[reference.to_numpy(), "method"])),
         n_ranked=len(whole),
+        unranked=sorted(set(ranked["method"]) - set(compared)),
         metric_name=_NAMES[metric],
         ours=ours,
     )
@@ -127,11 +132,20 @@ def _failed(table: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([lost, partly]).drop_duplicates().assign(state="failed")
 
 
-def _whole_tasks(ranked: pd.DataFrame) -> list[str]:
-    """Return the tasks on which every method has a score at every n that it has anywhere."""
-    wanted = ranked[["n", "method"]].drop_duplicates().shape[0]
-    number = ranked.groupby("task").size()
-    return list(number.index[number == wanted])
+def _compared(ranked: pd.DataFrame, ours: str) -> tuple[list[str], list[str]]:
+    """Return methods and tasks such that each of the methods has a score on each of the tasks, at every n it was run with.
+
+    While fewer than half of the tasks are such, the method that lacks most of them is left out: one method that cannot
+    be run on some tasks must not take these from all others.
+    """
+    present = ranked.assign(one=1).pivot_table(index="task", columns=["method", "n"], values="one").notna()
+    whole = present.T.groupby(level="method").all().T  # (task, method)
+    while 2 * whole.all(axis=1).sum() < len(whole):
+        lacking = (~whole).sum().drop(ours, errors="ignore")
+        if not len(lacking) or not lacking.max():
+            break
+        whole = whole.drop(columns=lacking.idxmax())
+    return list(whole.columns), list(whole.index[whole.all(axis=1)])
 
 
 def _ranks(ranked: pd.DataFrame) -> pd.DataFrame:
