@@ -64,6 +64,22 @@ def test_the_command_repeats_the_calls(results: Path) -> None:
     )
 
 
+def test_only_a_call_that_ran_something_is_told(tmp_path: Path) -> None:
+    options = OPTIONS | {"n": [1], "seeds": [0], "models": ["LR"], "out": tmp_path / "benchmark.csv"}
+    told = tmp_path / "benchmark.json"
+    run(TOY, ["random"], **options)
+    first = told.read_bytes()
+    run(TOY, ["random"], **options)  # all is there: the numbers are still those of the first call's versions
+    assert told.read_bytes() == first
+    told.unlink()
+    run(TOY, ["random"], **options)
+    assert told.is_file()  # a results file that came alone gets one
+    run(TOY, ["random"], **options, quality=True)
+    commands = command_of(read_provenance(options["out"])).splitlines()
+    assert len(commands) == 2
+    assert commands[1] == f"{commands[0]} --quality"  # else the command would not make the same columns
+
+
 def test_the_committed_page_is_that_of_the_committed_results() -> None:
     spec = importlib.util.spec_from_file_location("benchmark_page", ROOT / "scripts" / "benchmark_page.py")
     script = importlib.util.module_from_spec(spec)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["command_of", "page"]
 
 _OPTIONS = ("tasks", "methods", "n", "splits", "seeds", "models")
+_FLAGS = {"quality": "--quality", "allow_reserved": "--allow-reserved"}
 
 
 def page(
@@ -82,8 +83,9 @@ def command_of(provenance: dict[str, Any]) -> str:
     lines = []
     for call in provenance["calls"]:
         given = call["arguments"]
-        options = " ".join(f"--{name} {','.join(map(str, given[name]))}" for name in _OPTIONS if given.get(name))
-        lines.append(f"scdd benchmark {options}")
+        options = [f"--{name} {','.join(map(str, given[name]))}" for name in _OPTIONS if given.get(name)]
+        options += [flag for name, flag in _FLAGS.items() if given.get(name)]
+        lines.append(f"scdd benchmark {' '.join(options)}")
     return "\n".join(dict.fromkeys(lines))
 
 

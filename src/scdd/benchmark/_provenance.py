@@ -87,6 +87,10 @@ class Provenance:
             training[str(split)] = dict(settings)
             self.write()
 
+    def exists(self) -> bool:
+        """Tell whether there is such a file, or none is wanted."""
+        return self.path is None or self.path.is_file()
+
     def write(self) -> None:
         """Write the file as a whole, or leave the one that is there."""
         if self.path is not None:

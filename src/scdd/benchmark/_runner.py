@@ -117,11 +117,9 @@ def run(
     store = Store(out)
     arguments = {
         "tasks": [t.name for t in chosen_tasks], "methods": [m.name for m in chosen], "n": list(n),
-        "splits": list(splits), "seeds": list(seeds), "models": list(models),
+        "splits": list(splits), "seeds": list(seeds), "models": list(models), "quality": quality,
+        "allow_reserved": allow_reserved,
     }  # fmt: skip
-    told = Provenance(out, arguments)
-    told.add(chosen_tasks, chosen)
-    told.write()  # a run that is stopped has told what it was
 
     token = secrets.token_hex(8)  # workers live on between calls, and must not take a task for another of its name
     jobs = []
@@ -147,6 +145,11 @@ def run(
                     [[r for r in runs if r.seed == seed] for seed in dict.fromkeys(seeds)] if method.ours else [runs]
                 )
                 jobs += [Job(token, task, split, method, tuple(group)) for group in groups if group]
+    told = Provenance(out, arguments)
+    told.add(chosen_tasks, chosen)
+    if jobs or not told.exists():
+        # where all is there already, nothing is told of today's versions; a run that is stopped has told what it was
+        told.write()
     _work(jobs, store, told, n_jobs=n_jobs, progress=progress)
     store.finish()
     return store.frame()
