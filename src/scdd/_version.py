@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+_CORE = ("scdd", "anndata", "lightning", "numpy", "scanpy", "scikit-learn", "scvi-tools", "torch")
 
-def versions() -> dict[str, str]:
-    """Return the versions of scdd and of the packages whose numbers it relies on."""
+
+def versions(*more: str) -> dict[str, str]:
+    """Return the versions of scdd and of the packages whose numbers it relies on, and of ``more`` that are installed."""
     out = {}
-    for name in ("scdd", "anndata", "lightning", "numpy", "scanpy", "scikit-learn", "scvi-tools", "torch"):
+    for name in (*_CORE, *more):
         try:
             out[name] = version(name)
         except PackageNotFoundError:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,29 @@ def test_an_interruption_tells_how_to_go_on(
     monkeypatch.setattr("scdd.benchmark.run", interrupted)
     assert cli.main(["benchmark", "--tasks", "simulated", *TINY, "--out", str(tmp_path)]) == 130
     assert "goes on where this one stopped" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+def test_workers_end_with_the_command(tmp_path: Path) -> None:
+    arguments = ["benchmark", "--tasks", "simulated", "--methods", "scdd", "--n-jobs", "2", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scdd", *arguments], stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while len(members := _group(process.pid)) < 3:  # the command and its workers
+        assert time.monotonic() < deadline, members
+        time.sleep(0.2)
+    process.terminate()
+    assert process.wait(timeout=60) == 143
+    while _group(process.pid):
+        assert time.monotonic() < deadline + 60
+        time.sleep(0.2)
+
+
+def _group(leader: int) -> list[str]:
+    """Return the processes of a session that are alive."""
+    listed = subprocess.run(["ps", "-A", "-o", "sess=,pid=,stat="], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if line.split()[0] == str(leader) and "Z" not in line.split()[2]]
 
 
 def test_quick_fits_with_and_without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,8 @@ def test_losses_are_told(results: Path) -> None:
 def test_a_table_alone_will_do(results: Path, tmp_path: Path) -> None:
     text = page(read_results(results), tmp_path / "p.html").read_text()
     assert "How to remake it" not in text
+    least = read_results(results)[["task", "method", "n", "split", "seed", "model", "macro_f1", "status"]]
+    assert "Mean ranks" in page(least, tmp_path / "least.html").read_text()
 
 
 def test_the_command_repeats_the_calls(results: Path) -> None:

@@ -17,7 +17,7 @@ from scdd.benchmark._methods import resolve_methods
 from scdd.benchmark._prepare import prepare_training
 from scdd.encoders import EncoderInfo
 from scdd.encoders._self import SelfEncoder
-from scdd.errors import InputError
+from scdd.errors import InputError, ScddWarning
 from scdd.metrics import TEST_MODELS, TestModel
 
 from ._toy import OPTIONS, TOY, broken, first_cells
@@ -253,7 +253,7 @@ def test_what_was_run_is_told_beside_the_results(tmp_path: Path) -> None:
     assert told["tasks"]["toy"]["held_out"] == "donors"
     assert told["methods"]["full"]["rows"] == "as many as it likes"
     assert told["calls"][0]["arguments"]["n"] == [1, 3]
-    assert "numpy" in told["calls"][0]["versions"]
+    assert {"numpy", "pandas", "scipy"} <= set(told["calls"][0]["versions"])
     before = path.read_bytes()
     run(TOY, ["random", "herding"], **OPTIONS | {"n": [1]}, out=path)
     told = json.loads((tmp_path / "mine.json").read_text())
@@ -275,6 +275,9 @@ def test_an_encoder_that_saw_the_task_is_refused(monkeypatch: pytest.MonkeyPatch
     method = Method("with-seen", never, encoder=Seen())
     with pytest.raises(InputError, match=r"'seen' of the method 'with-seen' was trained on GSE2.*'toy'"):
         run(replace(TOY, studies=("GSE2", "GSE9")), ["random", method], **OPTIONS)
+    for other in ("GSE2", ("gse2 ",)):  # a single name, another case
+        with pytest.raises(InputError, match="GSE2|gse2"):
+            run(replace(TOY, studies=other), [method], **OPTIONS)
     fine = replace(method, make=lambda training, n, seed: METHODS.get("random").make(training, n, seed))
     assert (run(replace(TOY, studies=("GSE9",)), [fine], **OPTIONS)["status"] == "ok").all()
 
@@ -287,3 +290,14 @@ def test_facts_of_methods_are_json() -> None:
     for name in METHODS:
         assert json.loads(json.dumps(METHODS.get(name).facts()))["sees"]
     assert METHODS.get("mtt").facts()["settings"]["steps"] > 0
+    assert METHODS.get("scdd").facts()["settings"]["training"]["autoencoder"]["n_steps"] > 0
+    assert "donors" in METHODS.get("scdd").facts()["sees"]
+    assert "donors" not in METHODS.get("herding").facts()["sees"]
+
+
+def test_other_cells_under_an_old_name_are_told(tmp_path: Path) -> None:
+    out = tmp_path / "r.csv"
+    run(TOY, ["random"], **OPTIONS, out=out)
+    other = replace(TOY, load=lambda: TOY.load()[:, ::-1].copy())
+    with pytest.warns(ScddWarning, match=r"task 'toy', split 0, are not those.*genes.*new file"):
+        run(other, ["herding"], **OPTIONS, out=out)

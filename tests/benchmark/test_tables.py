@@ -106,6 +106,11 @@ def test_mean_ranks_are_those_of_scipy(results: pd.DataFrame) -> None:
 def test_only_tasks_that_all_have_are_ranked(results: pd.DataFrame) -> None:
     part = results[~((results["method"] == "herding") & (results["task"] == "c"))]
     assert set(mean_ranks(part)["tasks"]) == {2}
+    # a method that lacks most tasks takes them from no one
+    part = results[~((results["method"] == "herding") & (results["task"] != "c"))]
+    assert set(mean_ranks(part)["tasks"]) == {3}
+    assert "herding" not in set(mean_ranks(part)["method"])
+    assert set(mean_ranks(part, ours="herding")["tasks"]) == {1}
 
 
 def test_a_run_in_which_a_model_failed_is_no_run(results: pd.DataFrame) -> None:
@@ -132,3 +137,8 @@ def test_summary_of_a_file(tmp_path: Path) -> None:
 def test_a_metric_that_is_not_there_is_named(results: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="balanced_accuracy"):
         summary(results, metric="f2")
+
+
+def test_a_table_without_the_least_columns_is_refused(results: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match="lack the columns split, seed"):
+        summary(results.drop(columns=["split", "seed"]))

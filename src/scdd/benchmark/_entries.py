@@ -17,6 +17,7 @@ from scdd.benchmark._prepare import Training
 from scdd.benchmark._scvi import SCVI_SETTINGS, make_scvi
 
 _ONE_ROW = ("class_mean", "class_mean_log")
+_WITH_DONORS = "counts, labels and donors of the training cells"
 
 
 def _random_by_donor(training: Training, n: int, seed: int) -> Made:
@@ -92,8 +93,9 @@ def _baseline_settings(name: str) -> dict[str, Any]:
 
 def _preset_settings(preset: str) -> dict[str, Any]:
     from scdd.distill import resolve_config
+    from scdd.train import TrainConfig
 
-    return asdict(resolve_config(preset))
+    return asdict(resolve_config(preset)) | {"training": asdict(TrainConfig())}
 
 
 def _register(method: Method) -> None:
@@ -103,9 +105,10 @@ def _register(method: Method) -> None:
 for _name in BASELINES:
     _fit = FromFit(BASELINES.get(_name).fit)
     _register(Method(_name, _fit, "one" if _name in _ONE_ROW else "n", settings=partial(_baseline_settings, _name)))
-_register(Method("random_donor", _random_by_donor))
-_register(Method("scvi", make_scvi, settings=lambda: SCVI_SETTINGS))
+_register(Method("random_donor", _random_by_donor, sees=_WITH_DONORS))
+_register(Method("scvi", make_scvi, sees=_WITH_DONORS, settings=lambda: SCVI_SETTINGS))
 for _name, _preset in (("scdd", "default"), ("scdd-paper", "paper")):
-    _register(Method(_name, _Scdd(_preset), ours=True, encoder="self", settings=partial(_preset_settings, _preset)))
-_register(Method("full", _full, "all"))
-_register(Method("full-balanced", _full_balanced, "all"))
+    _ours = partial(_preset_settings, _preset)
+    _register(Method(_name, _Scdd(_preset), ours=True, encoder="self", sees=_WITH_DONORS, settings=_ours))
+for _name, _all in (("full", _full), ("full-balanced", _full_balanced)):
+    _register(Method(_name, _all, "all", sees="all training cells"))

@@ -60,6 +60,8 @@ class Method:
     encoder
         The pretrained encoder that it uses, as :func:`scdd.encoders.get` takes it. A task that the encoder was trained on
         is refused.
+    sees
+        What it is given of the training cells, in words, for the record.
     settings
         Returns its fixed options and budgets, for the record; JSON-safe.
 
@@ -74,14 +76,14 @@ class Method:
     sized: Sized = "n"
     ours: bool = False
     encoder: str | Encoder | None = None
+    sees: str = "counts, labels and an embedding of the training cells"
     settings: Callable[[], Mapping[str, Any]] = dict
 
     def facts(self) -> dict[str, Any]:
         """Return what a reader must know: what it sees, how many rows it makes, its settings."""
         rows = {"n": "at most n a class", "one": "one a class", "all": "as many as it likes"}[self.sized]
-        sees = "counts, labels and donors of the training cells"
         encoder = self.encoder if self.encoder is None or isinstance(self.encoder, str) else self.encoder.spec
-        return {"sees": sees, "rows": rows, "encoder": encoder, "settings": dict(self.settings())}
+        return {"sees": self.sees, "rows": rows, "encoder": encoder, "settings": dict(self.settings())}
 
     def budgets(self, n: Sequence[int]) -> list[int]:
         """Return the budgets that are run: 0 stands for all cells."""

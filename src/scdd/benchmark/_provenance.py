@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,18 @@ from scdd._atomic import write_text
 from scdd._version import versions
 from scdd.benchmark._methods import Method
 from scdd.benchmark._task import Task
-from scdd.errors import InputError
+from scdd.errors import InputError, ScddWarning
 
 __all__ = ["Provenance", "provenance_path", "read_provenance"]
+
+_MORE = (
+    "pandas",
+    "scipy",
+    "geosketch",
+    "lightgbm",
+    "celltypist",
+    "scib-metrics",
+)  # what baselines, models and figures use
 
 
 def provenance_path(results: str | os.PathLike[str]) -> Path:
@@ -64,7 +74,7 @@ class Provenance:
         call = {
             "date": now,
             "arguments": dict(arguments),
-            "versions": versions() | {"python": platform.python_version()},
+            "versions": versions(*_MORE) | {"python": platform.python_version()},
         }
         self._told["calls"].append(call)
 
@@ -83,9 +93,18 @@ class Provenance:
         if self.path is None:
             return
         training = self._told["tasks"].setdefault(task, {}).setdefault("training", {})
-        if training.get(str(split)) != settings:
-            training[str(split)] = dict(settings)
-            self.write()
+        before = training.get(str(split))
+        if before == settings:
+            return
+        if before is not None:
+            changed = sorted(name for name, value in settings.items() if before.get(name) != value)
+            msg = (
+                f"The training cells of task {task!r}, split {split}, are not those of earlier runs in this file "
+                f"({', '.join(changed)} changed): old and new scores cannot be compared. Write to a new file."
+            )
+            warnings.warn(msg, ScddWarning, stacklevel=2)
+        training[str(split)] = dict(settings)
+        self.write()
 
     def exists(self) -> bool:
         """Tell whether there is such a file, or none is wanted."""

@@ -12,7 +12,7 @@ import numpy as np
 from scdd.benchmark._nested import nested
 from scdd.benchmark._provenance import read_provenance
 from scdd.benchmark._runs import is_reference
-from scdd.benchmark._store import read_results
+from scdd.benchmark._store import results_of
 from scdd.benchmark._tables import summary
 from scdd.metrics import QUALITY
 
@@ -68,7 +68,7 @@ def build_report(
     told: Mapping[str, Any] = {"calls": [], "tasks": {}, "methods": {}}
     if not isinstance(results, pd.DataFrame):
         told = read_provenance(results)
-        results = read_results(results)
+    results = results_of(results)
     tables = summary(results, metric=metric, ours=ours)
     name = _METRICS[metric]
     sections = [
@@ -88,7 +88,11 @@ def build_report(
             "so p values are too small: take them for an order.",
             _rounded(tables["tests"]),
         ),
-        Section("Mean ranks", "Over the tasks that all methods have; 1 is best.", _rounded(tables["ranks"])),
+        Section(
+            "Mean ranks",
+            "Over the tasks that all these methods have; 1 is best. Methods that lack too many tasks have no rank.",
+            _rounded(tables["ranks"]),
+        ),
         Section(
             "Intervals over donors",
             "95 % intervals by a bootstrap over held-out donors, of the macro-F1 within a donor; few donors make them too "
@@ -116,8 +120,11 @@ def build_report(
 
 def _lead(results: pd.DataFrame, told: Mapping[str, Any], name: str) -> list[str]:
     models = list(dict.fromkeys(results["model"]))
+    methods = set(results["method"])
+    references = sum(map(is_reference, methods))
+    beside = f" and {_number(references, 'reference')}" if references else ""
     sentences = [
-        f"{_number(results['method'].nunique(), 'method')} on {_number(results['task'].nunique(), 'task')}, with n = "
+        f"{_number(len(methods) - references, 'method')}{beside} on {_number(results['task'].nunique(), 'task')}, with n = "
         f"{', '.join(str(n) for n in sorted(set(results['n'])) if n)} rows per class, "
         f"{_number(results['split'].nunique(), 'split')} and {_number(results['seed'].nunique(), 'seed')}. A method sees training cells only "
         f"and makes n rows per class; {', '.join(models)} are trained on these rows with hard labels and tested on real "
@@ -126,7 +133,7 @@ def _lead(results: pd.DataFrame, told: Mapping[str, Any], name: str) -> list[str
         "15.70 % relative, over earlier distillation methods) are quoted as reported; they are of other data and cannot be "
         "compared.",
     ]
-    if "scdd-paper" in set(results["method"]):
+    if "scdd-paper" in methods:
         sentences.append("scdd-paper follows the paper as far as it tells.")
     if told["calls"]:
         last = told["calls"][-1]
@@ -223,5 +230,5 @@ def _methods(told: Mapping[str, Any]) -> pd.DataFrame:
     def settings(facts: Mapping[str, Any]) -> str:
         return ", ".join(f"{key} {value}" for key, value in facts["settings"].items())
 
-    rows = [(name, facts["rows"], settings(facts)) for name, facts in sorted(told["methods"].items())]
-    return pd.DataFrame(rows, columns=["method", "rows", "settings"])
+    rows = [(name, facts["sees"], facts["rows"], settings(facts)) for name, facts in sorted(told["methods"].items())]
+    return pd.DataFrame(rows, columns=["method", "sees", "rows", "settings"])

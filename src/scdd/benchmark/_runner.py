@@ -231,11 +231,17 @@ def _refuse_seen(tasks: Sequence[Task], methods: Sequence[Method]) -> None:
         if method.encoder is None:
             continue
         info = get_encoder(method.encoder).info
+        known = _studies(info.trained_on)
         for task in tasks:
-            seen = sorted(set(info.trained_on) & set(task.studies))
+            seen = sorted(name for study, name in _studies(task.studies).items() if study in known)
             if seen:
                 msg = (
                     f"The encoder {info.name!r} of the method {method.name!r} was trained on {', '.join(seen)}, which is in "
                     f"the task {task.name!r}: its score would be no test. Leave one of the two out."
                 )
                 raise InputError(msg)
+
+
+def _studies(names: str | Sequence[str]) -> dict[str, str]:
+    """Return names of studies by what they are compared by: a single one may stand alone, and case does not count."""
+    return {name.strip().casefold(): name for name in ([names] if isinstance(names, str) else names)}

@@ -68,10 +68,12 @@ def paired_tests(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str =
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def mean_ranks(results: pd.DataFrame, *, metric: str = "macro_f1") -> pd.DataFrame:
+def mean_ranks(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str = "scdd") -> pd.DataFrame:
     """Rank the methods within each task (1 is best, ties share), and take the mean over tasks.
 
-    Only tasks on which every method has a score count; references are left out.
+    References are left out. Only tasks on which every method has a score, at every n that it was run with, count; while
+    these are fewer than half of the tasks, the method that lacks most of them is left out: one method that cannot be run
+    on some tasks must not take these from all others.
 
     Parameters
     ----------
@@ -79,6 +81,8 @@ def mean_ranks(results: pd.DataFrame, *, metric: str = "macro_f1") -> pd.DataFra
         What :func:`scdd.benchmark.run` returned.
     metric
         The score.
+    ours
+        A method that is never left out.
 
     Returns
     -------
@@ -96,13 +100,40 @@ def mean_ranks(results: pd.DataFrame, *, metric: str = "macro_f1") -> pd.DataFra
     import pandas as pd
 
     table = scores(results, metric=metric)
-    parts = []
-    for n, part in table[~table["method"].map(is_reference).astype(bool)].groupby("n"):
-        wide = part.pivot(index="task", columns="method", values="mean").dropna()
-        rank = wide.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
-        parts.append(pd.DataFrame({"n": n, "method": rank.index, "rank": rank.to_numpy(), "tasks": len(wide)}))
-    empty = pd.DataFrame(columns=["n", "method", "rank", "tasks"])
-    return pd.concat(parts, ignore_index=True) if parts else empty
+    table = table[~table["method"].map(is_reference).astype(bool)]
+    if not len(table):
+        return pd.DataFrame(columns=["n", "method", "rank", "tasks"])
+    methods, tasks = comparable(table, ours=ours)
+    return ranks_within(table[table["method"].isin(methods) & table["task"].isin(tasks)])
+
+
+def comparable(scores: pd.DataFrame, *, ours: str = "scdd") -> tuple[list[str], list[str]]:
+    """Return methods and tasks such that each of the methods has a score on each of the tasks, at every n it was run with.
+
+    While fewer than half of the tasks are such, the method that lacks most of them is left out.
+
+    Parameters
+    ----------
+    scores
+        What :func:`scdd.benchmark.scores` returned, without references.
+    ours
+        A method that is never left out.
+    """
+    present = scores.assign(one=1).pivot_table(index="task", columns=["method", "n"], values="one").notna()
+    whole = present.T.groupby(level="method").all().T  # (task, method)
+    while 2 * whole.all(axis=1).sum() < len(whole):
+        lacking = (~whole).sum().drop(ours, errors="ignore")
+        if not len(lacking) or not lacking.max():
+            break
+        whole = whole.drop(columns=lacking.idxmax())
+    return list(whole.columns), list(whole.index[whole.all(axis=1)])
+
+
+def ranks_within(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean rank over tasks of each method at each n: columns n, method, rank, tasks."""
+    rank = scores.groupby(["n", "task"])["mean"].rank(ascending=False)
+    ranks = scores.assign(rank=rank).groupby(["n", "method"])["rank"].agg(rank="mean", tasks="size").reset_index()
+    return ranks.sort_values(["n", "rank"], kind="stable", ignore_index=True)
 
 
 def critical_difference(n_methods: int, n_tasks: int, *, alpha: float = 0.05) -> float:

@@ -17,7 +17,7 @@ from scdd.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "KEY", "MEASURED", "NESTED", "SCORES", "Store", "read_results"]
+__all__ = ["COLUMNS", "KEY", "MEASURED", "NESTED", "SCORES", "Store", "read_results", "results_of"]
 
 KEY = ("task", "method", "n", "split", "seed", "model")
 SCORES = ("macro_f1", "balanced_accuracy", "accuracy")
@@ -111,6 +111,29 @@ class Store:
 def read_results(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read a results file."""
     return _frame(Path(path).expanduser().read_text(encoding="utf-8"))
+
+
+def results_of(results: pd.DataFrame | str | os.PathLike[str]) -> pd.DataFrame:
+    """Return a results table, read where a path is given; columns that only some tables need are filled up.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If a column is missing without which nothing can be told.
+    """
+    import pandas as pd
+
+    if not isinstance(results, pd.DataFrame):
+        return read_results(results)
+    missing = [name for name in (*KEY, "status") if name not in results]
+    if missing or not set(SCORES) & set(results):
+        msg = (
+            f"The results lack the columns {', '.join(missing or SCORES)}: pass what scdd.benchmark.run returned, or the "
+            "path of its CSV."
+        )
+        raise InputError(msg)
+    empty = {name: float("nan") if name in _NUMBERS else "" for name in COLUMNS if name not in results}
+    return results.assign(**empty) if empty else results
 
 
 def _frame(text: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdd.benchmark._runs import is_baseline, one_per_run
-from scdd.benchmark._store import read_results
+from scdd.benchmark._store import results_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,18 +51,16 @@ def summary(
     >>> tables["scores"]["method"].tolist(), tables["margins"]["best"].tolist()
     (['class_mean', 'full', 'random'], ['random'])
     """
-    import pandas as pd
-
     from scdd.benchmark._bootstrap import donor_intervals
     from scdd.benchmark._statistics import mean_ranks, paired_tests
 
-    table = results if isinstance(results, pd.DataFrame) else read_results(results)
+    table = results_of(results)
     failed = table[table["status"] == "failed"]
     return {
         "scores": scores(table, metric=metric),
         "margins": margins(table, metric=metric, ours=ours),
         "tests": paired_tests(table, metric=metric, ours=ours),
-        "ranks": mean_ranks(table, metric=metric),
+        "ranks": mean_ranks(table, metric=metric, ours=ours),
         "donors": donor_intervals(table, ours=ours),
         "failures": failed[["task", "method", "n", "split", "seed", "model", "message"]].reset_index(drop=True),
     }

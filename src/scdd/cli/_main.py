@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from types import FrameType
 
 __all__ = ["main"]
 
@@ -19,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     0; 1 where the output was closed; 2 where something cannot be used (the reason goes to the standard error); 130 after
-    Ctrl-C.
+    Ctrl-C, 143 where the process is asked to end.
 
     Examples
     --------
@@ -36,9 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         # a terminal that cannot show a character shows another one, and does not end the command
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
     try:
         # the command and not the application: that one would replace sys.excepthook
         get_command(app).main(args=None if argv is None else list(argv), prog_name="scdd")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave by an exception, so that worker processes are ended too and files are closed."""
+    sys.exit(128 + number)

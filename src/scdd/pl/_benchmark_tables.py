@@ -69,12 +69,11 @@ def prepare_benchmark(
     import pandas as pd
 
     from scdd.benchmark._runs import is_reference
-    from scdd.benchmark._statistics import critical_difference
-    from scdd.benchmark._store import read_results
+    from scdd.benchmark._statistics import comparable, critical_difference, ranks_within
+    from scdd.benchmark._store import results_of
     from scdd.benchmark._tables import scores
 
-    table = results if isinstance(results, pd.DataFrame) else read_results(results)
-    table = _chosen(_chosen(table, "task", tasks), "method", methods)
+    table = _chosen(_chosen(results_of(results), "task", tasks), "method", methods)
     cells = scores(table, metric=metric)
     if n is not None:
         cells = _chosen(cells, "n", n)
@@ -85,9 +84,9 @@ def prepare_benchmark(
     sizes = sorted(set(cells["n"])) if n is None else list(n)
     reference = cells["method"].map(is_reference).astype(bool)
     ranked = cells[~reference]
-    compared, whole = _compared(ranked, ours)
+    compared, whole = comparable(ranked, ours=ours)
     inside = (cells["task"].isin(whole) & cells["method"].isin(compared)).to_numpy()
-    ranks = _ranks(cells[inside])
+    ranks = ranks_within(cells[inside])[["n", "method", "rank"]]
     mean_rank = ranks.groupby("method")["rank"].mean()
     share = ranked.groupby("method")["relative"].mean().fillna(0)
     order = sorted(share.index, key=lambda m: (mean_rank.get(m, float("inf")), -share[m], m))
@@ -130,25 +129,3 @@ def _failed(table: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     return pd.concat([lost, partly]).drop_duplicates().assign(state="failed")
-
-
-def _compared(ranked: pd.DataFrame, ours: str) -> tuple[list[str], list[str]]:
-    """Return methods and tasks such that each of the methods has a score on each of the tasks, at every n it was run with.
-
-    While fewer than half of the tasks are such, the method that lacks most of them is left out: one method that cannot
-    be run on some tasks must not take these from all others.
-    """
-    present = ranked.assign(one=1).pivot_table(index="task", columns=["method", "n"], values="one").notna()
-    whole = present.T.groupby(level="method").all().T  # (task, method)
-    while 2 * whole.all(axis=1).sum() < len(whole):
-        lacking = (~whole).sum().drop(ours, errors="ignore")
-        if not len(lacking) or not lacking.max():
-            break
-        whole = whole.drop(columns=lacking.idxmax())
-    return list(whole.columns), list(whole.index[whole.all(axis=1)])
-
-
-def _ranks(ranked: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean rank of each method at each n; 1 is best, ties share."""
-    rank = ranked.groupby(["n", "task"])["mean"].rank(ascending=False)
-    return ranked.assign(rank=rank).groupby(["n", "method"])["rank"].mean().reset_index()
