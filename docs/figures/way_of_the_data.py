@@ -115,7 +115,7 @@ def draw() -> Figure:
     ax.text(0.25, 0.68, "3  Judge, and write", fontsize=12, color=SOFT, fontweight="bold", va="center")
     for x, w, text, color in (
         (2.85, 3.6, "referee: models trained on the rows,\ntested on donors that were held out inside", JUDGE),
-        (7.05, 4.1, "rendering: integer counts of all genes,\ndenoised and noisy rows in turn, nested", DATA),
+        (7.05, 4.1, "rendering: integer counts of all genes,\ndenoised and noisy rows, nested", DATA),
     ):
         ax.add_patch(
             FancyBboxPatch(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scdd.distill import blocks, plan_rows, render_rows
+from scdd.distill._blocks import block_size
 from scdd.distill._render import DENOISED_DEPTH
 from scdd.distill._rows import MEAN_FLOOR, row_kinds
 from scdd.errors import InputError
@@ -31,12 +32,13 @@ def test_blocks_of_every_size():
 def plan(n: int, rendering: str = "mix", seed: int = 0):
     sizes = np.array([n, 1, 3 * n, 2])
     batches = [np.zeros(size, np.int64) for size in sizes]
-    return sizes, plan_rows(world().module, sizes, batches, rendering=rendering, seed=seed)
+    kinds = [row_kinds(int(size), rendering, 1) for size in sizes]
+    return sizes, plan_rows(world().module, sizes, batches, kinds=kinds, seed=seed)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 10, 50, 63])
 def test_libraries_of_a_block_are_evenly_spread_quantiles(n: int):
-    sizes, rows = plan(n)
+    sizes, rows = plan(n, "noisy")
     assert np.bincount(rows.labels).tolist() == sizes.tolist()
     assert (np.diff(rows.labels) >= 0).all()
     for label in range(4):
@@ -44,8 +46,16 @@ def test_libraries_of_a_block_are_evenly_spread_quantiles(n: int):
         for number, (start, stop) in enumerate(blocks(int(sizes[label]))):
             assert (rows.block[mine[start:stop]] == number).all()
             u = (np.arange(stop - start) + 0.5) / (stop - start)
-            expected = world().module.library.quantile(np.full(len(u), label), np.zeros(len(u), int), u)
-            np.testing.assert_array_equal(np.sort(rows.library[mine[start:stop]]), np.rint(expected))
+            expected = np.rint(world().module.library.quantile(np.full(len(u), label), np.zeros(len(u), int), u))
+            np.testing.assert_array_equal(np.sort(rows.library[mine[start:stop]]), expected)
+
+
+def test_a_denoised_row_has_the_median_library():
+    _, rows = plan(10, "mix")
+    median = np.rint(world().module.library.quantile(np.arange(4), np.zeros(4, int), np.full(4, 0.5)))
+    denoised = rows.kind == "denoised"
+    np.testing.assert_array_equal(rows.library[denoised], median[rows.labels[denoised]])
+    assert len(np.unique(rows.library[~denoised])) > 4
 
 
 def test_plan_is_nested_and_follows_its_seed():
@@ -56,10 +66,24 @@ def test_plan_is_nested_and_follows_its_seed():
 
 
 def test_kinds():
-    assert row_kinds(5, "mix").tolist() == ["denoised", "noisy", "denoised", "noisy", "denoised"]
-    assert row_kinds(3, "plain").tolist() == ["plain"] * 3
+    assert row_kinds(5, "mix", 1).tolist() == ["denoised", "noisy", "denoised", "noisy", "denoised"]
+    assert row_kinds(3, "plain", 100).tolist() == ["plain"] * 3
     with pytest.raises(InputError, match="Unknown rendering 'smooth'"):
-        row_kinds(1, "smooth")
+        row_kinds(1, "smooth", 100)
+
+
+@pytest.mark.parametrize("n_cells", [1, 12, 100, 700, 10**6])
+def test_the_share_of_noisy_rows_grows_with_the_rows(n_cells: int):
+    noisy = np.cumsum(row_kinds(1000, "mix", n_cells) == "noisy")
+    m = np.arange(1, 1001)
+    np.testing.assert_array_equal(noisy, np.floor(np.minimum(m / 2, m**2 / n_cells)))
+    assert row_kinds(1, "mix", n_cells).tolist() == ["denoised"]  # the first stands for the class
+
+
+@pytest.mark.parametrize(("number", "size"), list(enumerate([1, 4, 5, 40, 50, 400])))
+def test_block_size(number: int, size: int):
+    start, stop = blocks(5000)[number]
+    assert block_size(number) == size == stop - start
 
 
 def test_rows_keep_their_order_and_their_latent():
@@ -79,7 +103,7 @@ def test_rows_keep_their_order_and_their_latent():
         own = np.corrcoef(np.log1p(counts[i]), np.log1p(expected[i]))[0, 1]
         assert own > 0.6
     denoised = rows.kind == "denoised"
-    np.testing.assert_array_equal(counts[denoised].sum(1), DENOISED_DEPTH * rows.library[denoised])
+    np.testing.assert_array_equal(counts[denoised].sum(1), DENOISED_DEPTH)
     np.testing.assert_array_equal(rendered.depth, counts.sum(1))
     noisy = ~denoised & (rows.library > 100)
     np.testing.assert_allclose(counts[noisy].sum(1) / rows.library[noisy], 1, atol=0.35)

@@ -16,13 +16,13 @@ def cells(n: int = 200, d: int = 3, seed: int = 0) -> np.ndarray:
 
 
 def placed(z: np.ndarray, n: int, rendering: str = "mix", init: str = "kmeans"):
-    return place(z, row_kinds(n, rendering), init, np.random.default_rng(1))
+    return place(z, row_kinds(n, rendering, 1), init, np.random.default_rng(1))
 
 
 @pytest.mark.parametrize("n", [2, 5, 10, 13])
 def test_noisy_rows_are_single_herded_cells(n: int):
     z = cells()
-    of, single = placed(z, n), row_kinds(n, "mix") == "noisy"
+    of, single = placed(z, n), row_kinds(n, "mix", 1) == "noisy"
     np.testing.assert_array_equal(of.latents[single], z[herded(z, int(single.sum()))])
     row, cell = of.pairs
     for k in np.flatnonzero(single):
@@ -31,7 +31,7 @@ def test_noisy_rows_are_single_herded_cells(n: int):
 
 def test_denoised_rows_share_all_cells_of_the_class_between_them():
     z = cells()
-    of, kinds = placed(z, 10), row_kinds(10, "mix")
+    of, kinds = placed(z, 10), row_kinds(10, "mix", 1)
     row, cell = of.pairs
     # the first row stands for the whole class, whatever comes later
     np.testing.assert_array_equal(np.sort(cell[row == 0]), np.arange(len(z)))

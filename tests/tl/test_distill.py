@@ -44,9 +44,15 @@ def real(small_budget: None) -> AnnData:
 
 @pytest.fixture(scope="module")
 def syn(real: AnnData) -> AnnData:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ScddWarning)
+    with warnings.catch_warnings(action="ignore", category=ScddWarning):
         return distill(real, N, batch_key="donor", preset="fast", progress=False)
+
+
+@pytest.fixture(scope="module")
+def many(real: AnnData) -> AnnData:
+    """So many rows that some of them are noisy."""
+    with warnings.catch_warnings(action="ignore", category=ScddWarning):
+        return distill(real, 5 * N, batch_key="donor", preset="fast", progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -125,22 +131,24 @@ def test_weights_sum_to_the_cells_of_each_class(real: AnnData, syn: AnnData) -> 
     assert (syn.obs["scdd_weight"] >= 0).all()
 
 
-def test_library_and_kind(real: AnnData, syn: AnnData) -> None:
-    assert set(syn.obs["scdd_kind"]) == {"denoised", "noisy"}
+def test_library_and_kind(real: AnnData, syn: AnnData, many: AnnData) -> None:
     np.testing.assert_allclose(syn.obs["scdd_library"], np.asarray(syn.X.sum(axis=1)).ravel())
+    assert set(syn.obs["scdd_kind"]) == {"denoised"}  # ten rows are few for these cells
+    np.testing.assert_allclose(syn.obs["scdd_library"], 10_000)
+    assert set(many.obs["scdd_kind"]) == {"denoised", "noisy"}
     library = np.asarray(real.X.sum(axis=1)).ravel()
-    noisy = syn.obs["scdd_library"][syn.obs["scdd_kind"] == "noisy"]
+    noisy = many.obs["scdd_library"][many.obs["scdd_kind"] == "noisy"]
     assert library.min() * 0.9 <= noisy.min() <= noisy.max() <= library.max() * 1.1
 
 
-def test_expected_counts(syn: AnnData) -> None:
-    mean = syn.layers["scdd_mean"]
+def test_expected_counts(many: AnnData) -> None:
+    mean = many.layers["scdd_mean"]
     assert isinstance(mean, sp.csr_matrix | sp.csr_array)
     assert mean.dtype == np.float32
     assert mean.data.min() >= 0.08 - 1e-6
-    noisy = (syn.obs["scdd_kind"] == "noisy").to_numpy()
+    noisy = (many.obs["scdd_kind"] == "noisy").to_numpy()
     total = np.asarray(mean.sum(axis=1)).ravel()
-    np.testing.assert_allclose(total[noisy], syn.obs["scdd_library"][noisy], rtol=0.1)
+    np.testing.assert_allclose(total[noisy], many.obs["scdd_library"][noisy], rtol=0.1)
 
 
 def test_var_and_codes(real: AnnData, syn: AnnData) -> None:

@@ -70,3 +70,23 @@ def pooled_counts(
         member = sp.csr_matrix((np.ones(len(kept)), (of[kept], kept)), shape=(n_groups, len(index)))
         out += (member @ counts).toarray()
     return out
+
+
+def within_class_log_sd(source: Source, genes: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return the standard deviation within classes of log1p CP10k of some genes (n_genes,), pooled over the cells."""
+    import scipy.sparse as sp
+
+    n_classes = len(source.class_names)
+    total, squares = np.zeros((n_classes, len(genes))), np.zeros(len(genes))
+    for index, counts in source.blocks(_BLOCK, genes):
+        x = sp.csr_matrix(counts, dtype=np.float64)
+        x.data = np.log1p(x.data * np.repeat(1e4 / np.maximum(source.library[index], 1), np.diff(x.indptr)))
+        member = sp.csr_matrix(
+            (np.ones(len(index)), (source.labels[index], np.arange(len(index)))), shape=(n_classes, len(index))
+        )
+        total += (member @ x).toarray()
+        x.data **= 2
+        squares += np.asarray(x.sum(axis=0)).ravel()
+    cells = np.bincount(source.labels, minlength=n_classes)
+    between = (total**2 / np.maximum(cells, 1)[:, None]).sum(axis=0)
+    return np.sqrt(np.maximum(squares - between, 0) / max(source.n_obs, 1))

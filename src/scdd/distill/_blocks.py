@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import count
+from collections.abc import Iterator
+from itertools import chain, count, islice, takewhile
 
 
 def blocks(n: int) -> list[tuple[int, int]]:
@@ -16,10 +17,23 @@ def blocks(n: int) -> list[tuple[int, int]]:
     >>> blocks(12)
     [(0, 1), (1, 5), (5, 10), (10, 12)]
     """
-    ends = [1]
-    for exponent in count():
-        if ends[-1] >= n:
-            break
-        ends += [5 * 10**exponent, 10 * 10**exponent]
-    ends = [end for end in ends if end < n] + ([n] if n else [])
+    ends = [*takewhile(lambda end: end < n, _ends()), n] if n else []
     return list(zip([0, *ends[:-1]], ends, strict=True))
+
+
+def block_size(number: int) -> int:
+    """Return the number of rows of a whole block.
+
+    Examples
+    --------
+    >>> [block_size(number) for number in range(5)]
+    [1, 4, 5, 40, 50]
+    """
+    first, last = islice(chain([0], _ends()), number, number + 2)
+    return last - first
+
+
+def _ends() -> Iterator[int]:
+    yield 1
+    for exponent in count():
+        yield from (5 * 10**exponent, 10 * 10**exponent)

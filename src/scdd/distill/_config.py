@@ -30,7 +30,13 @@ class DistillConfig:
         How many cells, and at most how many counts, the decoder is worth when the cells of a row correct it (see
         :mod:`scdd.distill._evidence`); None: no correction.
     rendering
-        ``"mix"`` (denoised and noisy rows in turn), or a name in :data:`scdd.distill.RENDERERS`.
+        ``"mix"`` (denoised rows; noisy ones among them where they are many for the cells of a class, see
+        ``row_kinds`` in :mod:`scdd.distill`), or a name in :data:`scdd.distill.RENDERERS`.
+    spread
+        How far the denoised rows of a class go from the first of them, its mean, to their own centres, in [0, 1].
+    levels
+        Largest gap, in standard deviations within classes, by which two classes must differ in a gene to differ in a
+        denoised row (see :mod:`scdd.distill._levels`); 0: all differences stay.
     generator
         ``"scdg"``, or the ablations ``"gaussian"`` (codes are whitened coordinates of a Gaussian per class) and
         ``"none"`` (codes are latents).
@@ -52,6 +58,8 @@ class DistillConfig:
     prior_cells: float | None = 5.0
     prior_counts: float = 10.0
     rendering: str = "mix"
+    spread: float = 0.5
+    levels: float = 0.75
     generator: str = "scdg"
     referee: bool = True
     margin: float = 0.01

@@ -69,19 +69,32 @@ class RowFeatures:
     corrections
         Factors of the rates and offsets of the expected log (n, n_hvg), by which the cells of each row correct the
         decoder; None: they do not.
+    drawn
+        The row (n,) to which each row is drawn, and how much of the way to its own place is left (n,); None: all of it.
     """
 
-    def __init__(self, module: SCDDModule, library: Tensor, corrections: tuple[Tensor, Tensor] | None = None) -> None:
-        self.module, self.corrections = module, corrections
+    def __init__(
+        self,
+        module: SCDDModule,
+        library: Tensor,
+        corrections: tuple[Tensor, Tensor] | None = None,
+        drawn: tuple[Tensor, Tensor] | None = None,
+    ) -> None:
+        self.module, self.corrections, self.drawn = module, corrections, drawn
         self.expected_log = ExpectedLog(library)
 
     def __call__(self, codes: Codes) -> Tensor:
         """Return features (n, n_hvg): one generator call, the decoder, the expectation over the count noise."""
         rates = self.module.hvg_rates(codes.latents(self.module))
         if self.corrections is None:
-            return self.expected_log(rates)
-        factor, offset = self.corrections
-        return (self.expected_log(rates * factor) + offset).clamp_min(0)
+            out = self.expected_log(rates)
+        else:
+            factor, offset = self.corrections
+            out = (self.expected_log(rates * factor) + offset).clamp_min(0)
+        if self.drawn is None:
+            return out
+        towards, left = self.drawn
+        return out[towards] + left[:, None] * (out - out[towards])
 
 
 class RealBatches:

@@ -12,7 +12,7 @@ from scipy import stats
 from scdd._registry import Registry
 
 Floats = NDArray[np.floating]
-DENOISED_DEPTH = 4.0  # a denoised row is written at this multiple of its library size
+DENOISED_DEPTH = 10_000  # what a denoised row sums to: a count of it is one in ten thousand
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,18 @@ class RenderInput:
         Library size (n,) of each row.
     hvg
         Mask (n_vars,) of the highly variable genes.
+    threshold
+        Where between two integers a row rounds up (n, n_hvg), in (0, 1).
+    sink
+        Index of the gene that fills a row up where all genes are highly variable.
     """
 
     rates: Floats
     target: Floats
     library: Floats
     hvg: NDArray[np.bool_]
+    threshold: Floats
+    sink: int
 
 
 Renderer = Callable[[RenderInput, np.random.Generator], NDArray[np.float32]]
@@ -43,27 +49,28 @@ RENDERERS: Registry[Renderer] = Registry("rendering")
 
 @RENDERERS.register("denoised")
 def denoised(rows: RenderInput, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Write the expected log expression in integers, gene by gene, at four times the library size.
+    """Write the expected log expression in integers, gene by gene, in counts per ten thousand.
 
-    A single row takes the integer that is nearest in the log, where models look. Several rows share the rounding: for
-    each gene their thresholds between two integers are spread evenly over (0, 1), in random order, so that the mean of
-    the rows is right although each is an integer. Without that, weakly expressed genes would be 0 in all of them.
+    A gene takes one of the two integers around its target. Which one is told by the thresholds, in the log, where models
+    look: 1/2 for a single row, and spread evenly over the rows of a class, so that their mean is right although each is an
+    integer (weakly expressed genes would be 0 in all of them). They are the same for all classes: genes in which two
+    classes do not differ must not differ by the rounding.
 
-    The other genes fill the row up to that depth, so that normalising by the row's own sum is right.
+    The other genes fill the row up, so that normalising by the row's own sum changes nothing; where there are none, the
+    sink does.
     """
-    depth = DENOISED_DEPTH * rows.library
     target = np.maximum(rows.target, 0)
-    scale = (1e4 / depth)[:, None]
-    low = np.floor(np.expm1(target) / scale)
-    below, above = np.log1p(scale * low), np.log1p(scale * (low + 1))
-    up = target - below > _strata(target.shape, rng) * (above - below)
+    low = np.floor(np.expm1(target))
+    below, above = np.log1p(low), np.log1p(low + 1)
+    up = target - below > rows.threshold * (above - below)
     out = np.zeros(rows.rates.shape, dtype=np.float32)
     out[:, rows.hvg] = low + up
     rest = rows.rates[:, ~rows.hvg].astype(np.float64)
-    missing = np.maximum(np.rint(depth) - out.sum(axis=1), 0)
+    missing = np.maximum(DENOISED_DEPTH - out.sum(axis=1, dtype=np.float64), 0)
     total = rest.sum(axis=1)
     rest *= np.divide(missing, total, out=np.zeros_like(total), where=total > 0)[:, None]
     out[:, ~rows.hvg] = spread(rest, rng)
+    out[total <= 0, rows.sink] += missing[total <= 0]
     return out
 
 

@@ -10,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from scdd._rng import stream
-from scdd.distill._blocks import blocks
+from scdd.distill._blocks import block_size, blocks
 from scdd.distill._evidence import Evidence
 from scdd.distill._expected_log import ExpectedLog
+from scdd.distill._levels import DENOISED, Denoising, ranks
 from scdd.distill._render import RENDERERS, RenderInput
 from scdd.module import SCDDModule
 
+_ROWS = 1024  # rows whose rates are in memory at once
 MEAN_FLOOR = 0.08  # smaller expected counts are not stored: they would be most of the file
 
 
@@ -54,12 +56,19 @@ class RenderedRows:
     depth: NDArray[np.float64]
 
 
-def row_kinds(n: int, rendering: str) -> NDArray[np.str_]:
-    """Return the rendering of each of ``n`` rows of a class; ``"mix"`` alternates denoised and noisy ones."""
+def row_kinds(n: int, rendering: str, n_cells: int) -> NDArray[np.str_]:
+    """Return the rendering of each of ``n`` rows of a class, where a typical class has ``n_cells`` cells.
+
+    ``"mix"``: of the first m rows, a share of m / n_cells is noisy, at most every other one. A few rows cannot show how
+    cells vary, and do best to show means; the more rows there are for the cells, the more of them may be as cells are.
+    All classes have the same pattern: a class whose rows alone are noisy would be another class to a kernel machine.
+    """
     if rendering != "mix":
         RENDERERS.get(rendering)
         return np.full(n, rendering)
-    return np.where(np.arange(n) % 2 == 0, "denoised", "noisy")
+    m = np.arange(1, n + 1)
+    noisy = np.floor(np.minimum(m / 2, m**2 / max(n_cells, 1)))
+    return np.where(np.diff(noisy, prepend=0) > 0, "noisy", "denoised")
 
 
 def plan_rows(
@@ -67,12 +76,13 @@ def plan_rows(
     sizes: NDArray[np.integer],
     batches: list[NDArray[np.int64]],
     *,
-    rendering: str,
+    kinds: list[NDArray[np.str_]],
     seed: int,
 ) -> RowPlan:
     """Lay out ``sizes[c]`` rows of each class c: batch, nested block, rendering and library size.
 
-    The libraries of a block are the quantiles (k + 0.5) / m of the real ones, so that rows differ in depth as cells do.
+    The libraries of a block are the quantiles (k + 0.5) / m of the real ones, so that rows differ in depth as cells do;
+    a denoised row stands for many cells, and takes their median.
     """
     parts: list[RowPlan] = []
     for label, n in enumerate(sizes):
@@ -82,22 +92,35 @@ def plan_rows(
             m = stop - start
             block[start:stop] = number
             u[start:stop] = (stream(seed, "library", label, number).permutation(m) + 0.5) / m
+        u[kinds[label] == DENOISED] = 0.5
         labels = np.full(n, label)
         library = np.maximum(np.rint(module.library.quantile(labels, batches[label], u)), 1)
-        parts.append(RowPlan(labels, batches[label], block, row_kinds(int(n), rendering), library))
+        parts.append(RowPlan(labels, batches[label], block, kinds[label], library))
     return RowPlan(*(np.concatenate([getattr(p, name) for p in parts]) for name in RowPlan.__dataclass_fields__))
 
 
 @torch.no_grad()
 def render_rows(
-    module: SCDDModule, latents: torch.Tensor, plan: RowPlan, *, evidence: Evidence | None = None, seed: int
+    module: SCDDModule,
+    latents: torch.Tensor,
+    plan: RowPlan,
+    *,
+    evidence: Evidence | None = None,
+    denoising: Denoising | None = None,
+    seed: int,
 ) -> RenderedRows:
     """Decode latents (n, n_latent) to the rates of all genes and write them as counts, block by block.
 
-    With evidence, the cells of each row correct what the decoder says.
+    With evidence, the cells of each row correct what the decoder says; with ``denoising``, denoised rows of all classes
+    are levelled.
     """
     hvg = np.zeros(module.shape.n_vars, dtype=bool)
     hvg[module.hvg.cpu().numpy()] = True
+    targets = _targets(module, latents, plan, evidence)
+    if denoising is not None:
+        targets = denoising(targets, plan)
+    # of all genes the one that is most expressed where it is least: no marker, and the same however many rows there are
+    sink = int(np.flatnonzero(hvg)[targets[ranks(plan.labels) == 0].min(axis=0).argmax()]) if hvg.any() else 0
     order: list[NDArray[np.int64]] = []
     counts: list[sp.csr_matrix] = []
     means: list[sp.csr_matrix] = []
@@ -106,14 +129,15 @@ def render_rows(
         for number in np.unique(plan.block[of_class]):
             members = of_class[plan.block[of_class] == number]
             rates = module.rates(latents[torch.from_numpy(members).to(latents.device)]).cpu().numpy()
-            target = _target(rates[:, hvg], plan.library[members])
+            threshold = _thresholds(int(number), len(members), int(hvg.sum()), seed)
             if evidence is not None:
-                target = target + evidence.log_offset[members]
                 rates = evidence.correct(module, rates, members)
             mean = rates * plan.library[members, None]
             for kind in np.unique(plan.kind[members]):
                 mine = plan.kind[members] == kind
-                rows = RenderInput(rates[mine], target[mine], plan.library[members[mine]], hvg)
+                rows = RenderInput(
+                    rates[mine], targets[members[mine]], plan.library[members[mine]], hvg, threshold[mine], sink
+                )
                 rng = stream(seed, "render", int(label), int(number), str(kind))
                 counts.append(sp.csr_matrix(RENDERERS.get(str(kind))(rows, rng), dtype=np.float32))
                 means.append(_rounded(mean[mine]))
@@ -132,5 +156,23 @@ def _rounded(mean: NDArray[np.floating]) -> sp.csr_matrix:
     return sp.csr_matrix(np.where(rounded < MEAN_FLOOR, 0, rounded), dtype=np.float32)
 
 
-def _target(rates: NDArray[np.floating], library: NDArray[np.float64]) -> NDArray[np.float64]:
-    return ExpectedLog(torch.from_numpy(library))(torch.from_numpy(rates.astype(np.float64))).numpy()
+def _targets(
+    module: SCDDModule, latents: torch.Tensor, plan: RowPlan, evidence: Evidence | None
+) -> NDArray[np.float32]:
+    """Return the expected log expression (n, n_hvg) of all rows."""
+    out = np.empty((len(plan), len(module.hvg)), dtype=np.float32)
+    for start in range(0, len(plan), _ROWS):
+        rows = slice(start, start + _ROWS)
+        rates = module.hvg_rates(latents[rows]).double().cpu()
+        out[rows] = ExpectedLog(torch.from_numpy(plan.library[rows]))(rates).numpy()
+    return out if evidence is None else out + evidence.log_offset
+
+
+def _thresholds(block: int, n: int, n_genes: int, seed: int) -> NDArray[np.float64]:
+    """Return where the rows of a block round up (n, n_genes): strata of (0, 1) in an order of their own for each gene.
+
+    They are those of a whole block, also where the last one is cut short, so that all classes have the same.
+    """
+    size = block_size(block)
+    strata = stream(seed, "rounding", block).permuted(np.tile(np.arange(size)[:, None], (1, n_genes)), axis=0)
+    return (strata[:n] + 0.5) / size

@@ -77,13 +77,16 @@ def start_rows(
     first = np.concatenate([[0], np.cumsum(sizes)])
     places: list[Places] = []
     batches: list[NDArray[np.int64]] = []
+    kinds: list[NDArray[np.str_]] = []
+    typical = int(np.median(np.bincount(source.labels[cells], minlength=len(sizes))))
     for label, n in enumerate(sizes):
         of_class = cells[source.labels[cells] == label]
-        of = place(latents[of_class], row_kinds(int(n), config.rendering), config.init, stream(seed, "init", label))
+        kinds.append(row_kinds(int(n), config.rendering, typical))
+        of = place(latents[of_class], kinds[-1], config.init, stream(seed, "init", label))
         batches.append(_majority(of.pairs, source.batches[of_class], int(n), len(source.batch_names)))
         pairs = np.stack([of.pairs[0] + first[label], of_class[of.pairs[1]]])
         places.append(Places(of.latents, of.nearest, pairs))
-    plan = plan_rows(module, sizes, batches, rendering=config.rendering, seed=seed)
+    plan = plan_rows(module, sizes, batches, kinds=kinds, seed=seed)
     codes = _codes(module, np.concatenate([p.latents for p in places]), plan, config, seed)
     evidence = None
     if config.prior_cells is not None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from scdd.data import Source
+from scdd.data._moments import within_class_log_sd
 from scdd.distill._config import DistillConfig
+from scdd.distill._levels import Denoising
 from scdd.distill._refine import RealBatches, RefineResult, RowFeatures, refine
 from scdd.distill._rows import RenderedRows, render_rows
 from scdd.distill._start import Start, start_rows
@@ -44,6 +48,12 @@ class Task:
         mask[self.module.hvg.cpu().numpy()] = True
         return mask
 
+    @cached_property
+    def denoising(self) -> Denoising:
+        """What is done to denoised rows; one pass over the cells."""
+        noise = within_class_log_sd(self.source, self.module.hvg.cpu().numpy())
+        return Denoising(self.config.spread, self.config.levels, noise)
+
     def start(self, cells: NDArray[np.int64]) -> Start:
         """Place the rows among some cells."""
         return start_rows(self.module, self.source, self.latents, cells, self.sizes, config=self.config, seed=self.seed)
@@ -59,9 +69,11 @@ class Task:
         corrections = None
         if start.evidence is not None:
             corrections = start.evidence.corrections(self.module, start.plan.kind == "denoised")
+        features = RowFeatures(self.module, library, corrections)
+        features.drawn = self._drawn(features, start)
         return refine(
             start.codes,
-            RowFeatures(self.module, library, corrections),
+            features,
             build(
                 config.objective, n_features=len(hvg), n_classes=len(source.class_names), seed=self.seed, device=device
             ),
@@ -73,10 +85,17 @@ class Task:
         )
 
     @torch.no_grad()
+    def _drawn(self, features: RowFeatures, start: Start) -> tuple[Tensor, Tensor]:
+        towards, left = self.denoising.drawn(features(start.codes).cpu().numpy(), start.plan)
+        return torch.from_numpy(towards).to(self.module.device), torch.from_numpy(left).to(self.module.device)
+
+    @torch.no_grad()
     def render(self, start: Start) -> RenderedRows:
         """Write the rows as counts."""
         latents = start.codes.latents(self.module)
-        return render_rows(self.module, latents, start.plan, evidence=start.evidence, seed=self.seed)
+        return render_rows(
+            self.module, latents, start.plan, evidence=start.evidence, denoising=self.denoising, seed=self.seed
+        )
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def distill(
     batch_key: str | None = None,
     layer: str | None = None,
     encoder: str | Encoder | Any = "auto",
-    objective: str | Mapping[str, float] = "auto",
+    objective: str | Mapping[str, float] | None = "auto",
     donor_key: str | None = None,
     preset: str = "default",
     generator: Literal["scdg", "gaussian", "none"] | None = None,
@@ -57,7 +57,7 @@ def distill(
         Foundation encoder, see :func:`scdd.encoders.get`. ``"auto"`` trains on the data.
     objective
         Matching objective that refines the codes, see :mod:`scdd.objectives`; several may be joined by ``+``.
-        ``"auto"``: that of the preset; ``"none"``: no refinement.
+        ``"auto"``: that of the preset; ``"none"`` or None: no refinement.
     donor_key
         Column of ``obs`` whose groups are held out together when a refinement is judged. Default: ``batch_key``.
     preset
@@ -92,7 +92,7 @@ def distill(
     - ``obs[labels_key]`` and ``obs[batch_key]``: class, with the categories of the input, and the batch that the row was
       decoded at;
     - ``obs["scdd_weight"]``: number of original cells that the row stands for; ``obs["scdd_library"]``: its depth;
-      ``obs["scdd_kind"]``: ``"denoised"`` or ``"noisy"``;
+      ``obs["scdd_kind"]``: ``"denoised"`` (10,000 counts) or ``"noisy"``;
     - ``layers["scdd_mean"]``: CSR float32, expected counts of a real cell; entries below 0.08 are left out;
     - ``var["scdd_dispersion"]`` and ``var["scdd_half_capture"]``: how real cells scatter around the expected counts
       (inverse dispersion, and the level of dropout: :class:`scdd.module.CountNoise`);
@@ -137,6 +137,8 @@ def distill(
     PRESETS.get(preset)
     if generator is not None:
         GENERATORS.get(generator)
+    if objective is None:
+        objective = "none"
     if objective not in ("auto", "none"):
         parse(objective)
     accelerator, devices = _place(device)
