@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from scdd.data import MemorySource, SubsetSource
 from scdd.distill import DistillConfig, RefineConfig, distill
 from scdd.distill import _start as start_module
+from scdd.distill._calibrate import CalibrationConfig
 from scdd.distill._referee import MODELS, Referee, inner_split
 from scdd.distill._refine import RefineResult
 from scdd.distill._task import Task
@@ -18,6 +21,8 @@ CONFIG = DistillConfig(
     objective="moments",
     prior_cells=None,
     guidance_options=(),
+    spread_options=(),
+    calibration=None,
     refine=RefineConfig(n_steps=2, checkpoints=(1, 2)),
     margin=0.01,
 )
@@ -130,7 +135,7 @@ def test_refinement_that_hurts_is_refused(monkeypatch: pytest.MonkeyPatch):
     scores = result.record["inner"]["score"]
     assert scores[0] > scores[1] + 0.05
     w = world()
-    config = DistillConfig(objective=None, prior_cells=None, guidance_options=())
+    config = replace(CONFIG, objective=None)
     plain = distill(w.module, w.source, w.latents, np.full(4, 2), config=config, seed=0)
     np.testing.assert_array_equal(result.counts.toarray(), plain.counts.toarray())
 
@@ -157,9 +162,9 @@ def test_refinement_that_helps_is_kept(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_difference_within_the_margin_changes_nothing(monkeypatch: pytest.MonkeyPatch):
-    """The whole refinement is preferred: what is not worse by the margin stays."""
+    """The plain rows are preferred: a refinement must be better by the margin."""
     result, _ = distilled(monkeypatch, lambda codes: codes)
-    assert result.record["n_steps"] == 2
+    assert result.record["n_steps"] == 0
 
 
 def test_guidance_is_chosen_where_it_helps(monkeypatch: pytest.MonkeyPatch):
@@ -170,17 +175,53 @@ def test_guidance_is_chosen_where_it_helps(monkeypatch: pytest.MonkeyPatch):
     def scores(self, counts, labels):
         calls.append(counts)
         good = original(self, counts, labels)
-        return {name: value if len(calls) == 1 else value - 0.2 for name, value in good.items()}
+        return {name: value if len(calls) == 2 else value - 0.2 for name, value in good.items()}
 
     monkeypatch.setattr(Referee, "scores", scores)
-    config = DistillConfig(objective="moments", guidance=0.0, guidance_options=(0.5,), refine=CONFIG.refine)
+    config = replace(CONFIG, guidance=0.0, guidance_options=(0.5,), prior_cells=5.0)
     result, _ = distilled(monkeypatch, lambda codes: codes, config=config)
     assert (result.record["guidance"], result.record["n_steps"]) == (0.5, 0)
-    assert result.record["inner"]["guidance"] == [0.5, 0.0, 0.0, 0.0]
+    assert result.record["inner"]["guidance"] == [0.0, 0.5, 0.0, 0.0]
 
 
 def test_without_referee_the_refinement_is_taken(monkeypatch: pytest.MonkeyPatch):
-    config = DistillConfig(objective="moments", referee=False, refine=CONFIG.refine)
+    config = replace(CONFIG, referee=False)
     result, seen = distilled(monkeypatch, swap, config=config)
     assert result.record["n_steps"] == 2
     assert len(seen) == 1
+
+
+FINISHES = [("auto", True), ("auto", False), ("1.0", True), ("1.0", False)]
+
+
+@pytest.mark.parametrize("best", FINISHES, ids=str)
+def test_spread_and_calibration_are_chosen_where_they_help(monkeypatch: pytest.MonkeyPatch, best):
+    """After the codes: the four ways to write them, of which one is scored well; it is what the result is made by."""
+    calls = []
+
+    def scores(self, counts, labels):
+        calls.append(counts)
+        return dict.fromkeys(MODELS, 0.9 if FINISHES[len(calls) - 1] == best else 0.5)
+
+    monkeypatch.setattr(Referee, "scores", scores)
+    config = replace(CONFIG, objective=None, spread_options=(1.0,), calibration=CalibrationConfig(n_steps=2))
+    w = world()
+    made = {}
+    for referee in (True, False):
+        result = distill(w.module, w.source, w.latents, np.full(4, 3), config=replace(config, referee=referee), seed=0)
+        made[referee] = result
+    inner = made[True].record["inner"]
+    told = (made[True].record["spread"], made[True].record["calibrated"])
+    assert list(zip(inner["spread"], inner["calibrated"], strict=True)) == FINISHES
+    assert told == best
+    assert (made[False].record["spread"], made[False].record["calibrated"]) == ("auto", True)
+    same = (made[True].counts != made[False].counts).nnz == 0
+    assert same == (best == ("auto", True))
+
+
+def test_one_row_a_class_has_no_spread(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Referee, "scores", lambda self, counts, labels: dict.fromkeys(MODELS, 0.5))
+    w = world()
+    config = replace(CONFIG, objective=None, spread_options=(1.0,), calibration=CalibrationConfig(n_steps=2))
+    result = distill(w.module, w.source, w.latents, np.full(4, 1), config=config, seed=0)
+    assert result.record["inner"]["spread"] == ["auto", "auto"]

@@ -188,7 +188,7 @@ def test_one_call_for_each_evaluation_of_the_objective(module: SCDDModule, calls
 
 
 @pytest.mark.parametrize(
-    "objective", ["moments", "characteristic", "distribution", "kernel", "gradient", "moments+kernel"]
+    "objective", ["moments", "characteristic", "distribution", "kernel", "prototypes", "gradient", "moments+kernel"]
 )
 def test_gradient_of_the_codes_is_right(module: SCDDModule, objective: str):
     """From the objective through log expectation, decoder, guidance and generator, against finite differences."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scdd.objectives import OBJECTIVES, GradientConfig, KernelConfig, Objective
+from scdd.objectives import OBJECTIVES, GradientConfig, KernelConfig, Objective, PrototypesConfig
 
 # small variants for checks in double precision; smooth activations where derivatives are compared
 SMALL = {
     "gradient": GradientConfig(hidden=(7,), activation="tanh", stages=(0, 3), batch_size=16),
     "kernel": KernelConfig(linear=0.4, rbf=0.3, arccos=0.3),
+    "prototypes": PrototypesConfig(sharpness=(2.0,)),  # sharper ones have nothing left to learn on separable cells
 }
 
 

@@ -17,6 +17,8 @@ from scdd.objectives import (
     MomentMatching,
     MomentsConfig,
     Projection,
+    Prototypes,
+    PrototypesConfig,
 )
 from scdd.objectives._statistics import RealStatistics
 
@@ -173,3 +175,60 @@ def test_kernel_config(options) -> None:
 def test_characteristic_config() -> None:
     with pytest.raises(InputError):
         CharacteristicConfig(bandwidths=(0.0,))
+
+
+def soft_nearest(rows, row_y, x, y, beta) -> float:
+    """Class-balanced cross-entropy of soft nearest prototypes, cell by cell."""
+    errors: dict[int, list[float]] = {}
+    for cell, label in zip(x, y, strict=True):
+        near = np.exp(-beta * ((cell - rows) ** 2).sum(1))
+        errors.setdefault(int(label), []).append(-np.log(near[row_y == label].sum() / near.sum()))
+    return float(np.mean([np.mean(of_class) for of_class in errors.values()]))
+
+
+@pytest.mark.parametrize("per_class", [1, 4])
+def test_prototypes_against_plain_numpy(per_class: int) -> None:
+    """Overlapping classes, so that neither the sharpest nor the softest temperature is the best."""
+    x, y = toy(per_class=20)
+    x = x + 0.8 * torch.randn(x.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    rows, row_y = toy(per_class=per_class, seed=8)
+    config = PrototypesConfig()
+    objective = Prototypes(**COMMON, config=config)
+    value = float(objective.loss(rows, row_y, x, y, 0))
+    distance = ((x[:, None] - rows[None]) ** 2).sum(2)
+    unit = 1 / float(distance.median())
+    arrays = (rows.numpy(), row_y.numpy(), x.numpy(), y.numpy())
+    tried = [soft_nearest(*arrays, unit * sharpness) for sharpness in config.sharpness]
+    assert value == pytest.approx(min(tried), rel=1e-6)
+    assert 0 < int(np.argmin(tried)) < len(tried) - 1
+    # the temperature is that of the start, whatever comes later
+    later = float(objective.loss(rows + 0.5, row_y, x, y, 1))
+    beta = unit * config.sharpness[int(np.argmin(tried))]
+    assert later == pytest.approx(soft_nearest(rows.numpy() + 0.5, *arrays[1:], beta), rel=1e-6)
+
+
+def test_prototypes_learn_weights_of_genes() -> None:
+    """One row a class: by its loss alone a noisy feature loses its say, and accuracy rises to that of the quiet one."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(400) % 2
+    x = torch.randn(400, 2, generator=generator) * torch.tensor([0.2, 3.0]) + torch.stack([0.5 * y, 0.0 * y], 1)
+    rows = torch.tensor([[0.0, -0.4], [0.5, 0.4]], requires_grad=True)
+    objective = Prototypes(n_features=2, n_classes=2, seed=0)
+    optimizer = torch.optim.Adam([rows], lr=0.02)
+
+    def accuracy() -> float:
+        return float((torch.cdist(x, rows).argmin(1) == y).float().mean())
+
+    before = accuracy()
+    for step in range(100):
+        optimizer.zero_grad()
+        objective.loss(rows, torch.tensor([0, 1]), x, y, step).backward()
+        optimizer.step()
+    assert before < 0.65
+    assert accuracy() > 0.85
+
+
+def test_prototypes_options() -> None:
+    for sharpness in ((), (1.0, 0.0)):
+        with pytest.raises(InputError, match="sharpness"):
+            PrototypesConfig(sharpness=sharpness)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from scdd._registry import Registry
+from scdd.distill._calibrate import CalibrationConfig
 from scdd.distill._refine import RefineConfig
 
 
@@ -33,17 +34,24 @@ class DistillConfig:
         ``"mix"`` (denoised rows; noisy ones among them where they are many for the cells of a class, see
         ``row_kinds`` in :mod:`scdd.distill`), or a name in :data:`scdd.distill.RENDERERS`.
     spread
-        How far the denoised rows of a class go from the first of them, its mean, to their own centres, in [0, 1].
+        How far the denoised rows of a class go from the first of them, its mean, to their own centres, in [0, 1]; less
+        far where classes are near to each other (see :mod:`scdd.distill._levels`).
+    spread_options
+        Other ways to go that the referee may prefer; these are gone whatever the distance of the classes.
     levels
         Largest gap, in standard deviations within classes, by which two classes must differ in a gene to differ in a
         denoised row (see :mod:`scdd.distill._levels`); 0: all differences stay.
+    calibration
+        Budget of the calibration of denoised rows (see :mod:`scdd.distill._calibrate`); None: no calibration.
     generator
         ``"scdg"``, or the ablations ``"gaussian"`` (codes are whitened coordinates of a Gaussian per class) and
         ``"none"`` (codes are latents).
     referee
-        Let an inner held-out split decide (by donor, where donors are known): the refinement under the guidance given
-        is dropped, or the guidance changed, where models trained on such rows are better. Without it the refinement is
-        always kept.
+        Let an inner held-out split decide (by donor, where donors are known): the refinement or the calibration is
+        dropped, guidance or spread are changed, where models trained on such rows are better. Without it all is done as
+        it is given.
+    referee_splits
+        Number of such splits, over which scores are averaged.
     margin
         Least gain in macro-F1 for which the referee changes anything.
     refine
@@ -59,9 +67,12 @@ class DistillConfig:
     prior_counts: float = 10.0
     rendering: str = "mix"
     spread: float = 0.5
+    spread_options: tuple[float, ...] = (1.0,)
     levels: float = 0.75
+    calibration: CalibrationConfig | None = field(default_factory=CalibrationConfig)
     generator: str = "scdg"
     referee: bool = True
+    referee_splits: int = 1
     margin: float = 0.01
     refine: RefineConfig = field(default_factory=RefineConfig)
 
@@ -69,6 +80,15 @@ class DistillConfig:
 PRESETS: Registry[DistillConfig] = Registry("preset")
 PRESETS.register("default")(DistillConfig())
 PRESETS.register("fast")(DistillConfig(objective=None, referee=False))
+PRESETS.register("best")(
+    DistillConfig(
+        guidance_options=(0.0, 0.25),
+        spread_options=(0.5, 1.0),
+        referee_splits=5,
+        margin=0.005,
+        refine=RefineConfig(n_steps=120, checkpoints=(20, 60, 120)),
+    )
+)
 PRESETS.register("paper")(
     DistillConfig(
         objective="gradient",
@@ -77,6 +97,7 @@ PRESETS.register("paper")(
         guidance=0.0,
         prior_cells=None,
         rendering="plain",
+        calibration=None,
         referee=False,
         refine=RefineConfig(n_steps=500, lr=0.05, leash=0.0, checkpoints=()),
     )

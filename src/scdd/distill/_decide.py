@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from scdd.data import SubsetSource
-from scdd.distill._referee import Referee, inner_split
+from scdd.distill._referee import InnerSplit, Referee, inner_splits
 from scdd.distill._start import Start
-from scdd.distill._task import Task
+from scdd.distill._task import Finish, Task
 
 
 @dataclass(frozen=True)
@@ -25,64 +25,115 @@ class Choice:
         Guidance of the rows.
     n_steps
         Steps of the refinement; 0: none.
+    finish
+        Spread and calibration.
     scores
         What the referee said of each candidate, as columns (h5ad and zarr hold no list of records).
     """
 
     guidance: float
     n_steps: int = 0
-    scores: dict[str, list[Any]] = field(default_factory=dict)
+    finish: Finish = field(default_factory=Finish)
+    scores: dict[str, list[Any]] = field(default_factory=dict, compare=False)
 
 
 def decide(task: Task) -> Choice:
-    """Choose guidance and refinement: what makes models trained on the rows best on held-out donors.
+    """Choose guidance, refinement, spread and calibration: what makes models best on held-out donors.
 
-    Candidates are made from the inner training cells alone, with the module as it is. The whole refinement under the
-    guidance of the configuration is preferred: another candidate must beat it by the margin, because a difference
-    below it is noise. Where too few cells are left to judge, the plain rows stay.
+    Candidates are made from the inner training cells alone, with the module as it is. First the codes (guidance and
+    refinement) are chosen, then, with these, how they are written. Rows that are not refined and otherwise as configured
+    are preferred: another candidate must beat them by the margin, because a difference below it is noise. Where too few
+    cells are left to judge, they stay.
     """
     config = task.config
-    n_steps = config.refine.n_steps if config.objective is not None else 0
     if not config.referee:
-        return Choice(config.guidance, n_steps)
-    split = inner_split(task.source, seed=task.seed)
-    if split is None:
-        return Choice(config.guidance)
-    referee = Referee(task.source, split, task.hvg, seed=task.seed)
-    scores: list[dict[str, Any]] = []
-    for candidate, rows in _candidates(task, task.start(split.train), SubsetSource(task.source, split.train)):
-        of_model = referee.scores(task.render(rows).counts, rows.plan.labels)
-        mean = float(np.mean(list(of_model.values())))
-        scores.append(
-            {
-                "guidance": candidate.guidance,
-                "n_steps": candidate.n_steps,
-                "score": mean,
-                "by_donor": split.by_donor,
-                **of_model,
-            }
-        )
-        if task.deadline is not None and time.monotonic() > task.deadline:
-            break
-    best = _best(scores, config.margin)
-    return Choice(best["guidance"], best["n_steps"], {name: [s[name] for s in scores] for name in scores[0]})
+        return Choice(config.guidance, config.refine.n_steps if config.objective is not None else 0)
+    plain = Choice(config.guidance)
+    folds = [_Fold(task, split) for split in inner_splits(task.source, config.referee_splits, seed=task.seed)]
+    if not folds:
+        return plain
+    seen: dict[Choice, list[dict[str, float]]] = {}
+    for fold in folds:
+        for candidate, start in fold.codes():
+            seen.setdefault(candidate, []).append(fold.judge(candidate, start))
+            if task.out_of_time:
+                break
+    chosen = _best(seen, plain, config.margin)
+    for fold in folds:
+        for finish in _finishes(task):
+            if task.out_of_time:
+                break
+            candidate = replace(chosen, finish=finish)
+            seen.setdefault(candidate, []).append(fold.judge(candidate))
+    return replace(_best(seen, chosen, config.margin), scores=_columns(task, seen, by_donor=folds[0].by_donor))
 
 
-def _candidates(task: Task, plain: Start, cells: SubsetSource) -> Iterator[tuple[Choice, Start]]:
-    """Yield choices and their rows; the preferred one comes last."""
-    config = task.config
-    for guidance in (*config.guidance_options, config.guidance):
-        yield Choice(guidance), plain.guided(guidance)
-    if config.objective is None:
-        return
-    result = task.refine(cells, plain, config.refine.n_steps)
-    if result.status == "interrupted":
-        raise KeyboardInterrupt  # who interrupts the candidates does not want the longer refinement of all cells
-    for n_steps, codes in result.checkpoints.items():
-        yield Choice(config.guidance, n_steps), plain.moved(codes)
+class _Fold:
+    """An inner split: cells that make candidates, and the referee over the others."""
+
+    def __init__(self, task: Task, split: InnerSplit) -> None:
+        self.task, self.by_donor = task, split.by_donor
+        self.cells = SubsetSource(task.source, split.train)
+        self.plain = task.start(split.train)
+        self.referee = Referee(task.source, split, task.hvg, seed=task.seed)
+        self.rows: dict[tuple[float, int], Start] = {}
+
+    def codes(self) -> Iterator[tuple[Choice, Start]]:
+        """Yield choices of guidance and refinement, and their rows."""
+        config = self.task.config
+        for guidance in (config.guidance, *config.guidance_options):
+            yield Choice(guidance), self.plain.guided(guidance)
+        if config.objective is None:
+            return
+        result = self.task.refine(self.cells, self.plain, config.refine.n_steps, Finish())
+        if result.status == "interrupted":
+            raise KeyboardInterrupt  # who interrupts the candidates does not want the longer refinement of all cells
+        for n_steps, codes in result.checkpoints.items():
+            yield Choice(config.guidance, n_steps), self.plain.moved(codes)
+
+    def judge(self, candidate: Choice, start: Start | None = None) -> dict[str, float]:
+        """Return the score of each model; without a start, that of an earlier candidate of the same codes is taken."""
+        key = (candidate.guidance, candidate.n_steps)
+        start = self.rows[key] if start is None else self.rows.setdefault(key, start)
+        rendered = self.task.render(self.cells, start, candidate.finish)
+        return self.referee.scores(rendered.counts, start.plan.labels)
 
 
-def _best(scores: list[dict[str, Any]], margin: float) -> dict[str, Any]:
-    """Return the best candidate, or the last one where none is better by the margin."""
-    best = max(scores, key=lambda s: s["score"])
-    return best if best["score"] >= scores[-1]["score"] + margin else scores[-1]
+def _best(seen: dict[Choice, list[dict[str, float]]], preferred: Choice, margin: float) -> Choice:
+    """Return the best candidate, or the preferred one where none is better by the margin.
+
+    Only candidates that were judged as often as the preferred one are compared: time may have run out.
+    """
+    scores = {choice: _mean(of_fold) for choice, of_fold in seen.items() if len(of_fold) == len(seen[preferred])}
+    best = max(scores, key=lambda choice: scores[choice])
+    return best if scores[best] >= scores[preferred] + margin else preferred
+
+
+def _columns(task: Task, seen: dict[Choice, list[dict[str, float]]], *, by_donor: bool) -> dict[str, list[Any]]:
+    records = [
+        {
+            "guidance": choice.guidance,
+            "n_steps": choice.n_steps,
+            **choice.finish.told(task.config),
+            "score": _mean(scores),
+            "by_donor": by_donor,
+            **{model: float(np.mean([of_fold[model] for of_fold in scores])) for model in scores[0]},
+        }
+        for choice, scores in seen.items()
+    ]
+    return {name: [record[name] for record in records] for name in records[0]}
+
+
+def _finishes(task: Task) -> Iterator[Finish]:
+    """Yield what else may be done to rows before they are written."""
+    calibrations = (True, False) if task.config.calibration is not None else (True,)
+    # one row of a class is its mean, however far the others go
+    spreads = (None, *(task.config.spread_options if task.sizes.max() > 1 else ()))
+    for spread, calibrated in product(spreads, calibrations):
+        if (spread, calibrated) != (None, True):
+            yield Finish(spread, calibrated)
+
+
+def _mean(scores: list[dict[str, float]]) -> float:
+    """Return the mean over folds and models."""
+    return float(np.mean([value for of_fold in scores for value in of_fold.values()]))

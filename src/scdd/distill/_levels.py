@@ -88,9 +88,11 @@ class Denoising:
     Attributes
     ----------
     spread
-        How far the rows of a class go from the first of them to their own places, in [0, 1], where classes are as far
-        from each other as these places are from the first. Where they are nearer by a factor f, it is f squared of that:
-        what the rows of a class differ in is then mostly not what tells classes apart.
+        How far the rows of a class go from the first of them to their own places, in [0, 1].
+    by_distance
+        That far only where classes are as far from each other as these places are from the first. Where they are nearer
+        by a factor f, it is f squared of that: what the rows of a class differ in is then mostly not what tells classes
+        apart.
     levels
         The gaps of the rows of a class fill (0, ``levels``), in units of the noise; 0: nothing is merged.
     noise
@@ -100,6 +102,7 @@ class Denoising:
     spread: float
     levels: float
     noise: NDArray[np.floating]
+    by_distance: bool = True
 
     def __call__(self, target: NDArray[np.floating], plan: RowPlan) -> NDArray[np.floating]:
         """Return the targets (n, n_hvg), those of denoised rows drawn together and levelled."""
@@ -122,7 +125,8 @@ class Denoising:
         rank = ranks(plan.labels[rows])
         towards[rows] = rows[np.arange(len(rows)) - rank]
         judges = rows[plan.block[rows] < _JUDGES]
-        left[rows] = self.spread * _apartness(target[judges], ranks(plan.labels[judges])) ** 2
+        near = _apartness(target[judges], ranks(plan.labels[judges])) ** 2 if self.by_distance else 1.0
+        left[rows] = self.spread * near
         return towards, left
 
     def _levelled(

@@ -52,6 +52,20 @@ def inner_split(source: Source, *, test_size: float = 0.3, seed: int) -> InnerSp
     return InnerSplit(train, validation, by_donor)
 
 
+def inner_splits(source: Source, n: int, *, seed: int) -> list[InnerSplit]:
+    """Return up to ``n`` splits that hold out different cells; none if too few cells would be left to judge."""
+    found: list[InnerSplit] = []
+    for number in range(4 * n):  # few donors leave few ways to hold some of them out
+        split = inner_split(source, seed=seed + number)
+        if split is None:
+            break
+        if not any(np.array_equal(split.validation, other.validation) for other in found):
+            found.append(split)
+        if len(found) == n:
+            break
+    return found
+
+
 class Referee:
     """Score rows by what models trained on them predict for the validation cells.
 

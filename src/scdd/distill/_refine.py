@@ -21,6 +21,7 @@ from scdd.objectives import Objective
 _MAX_REAL = 2048  # real cells in one step
 _PREPARE_STEPS = 4  # batches of real cells that the objective sees before the first step
 _PREPARE_OFFSET = 2**31  # their step numbers, apart from those of the steps
+_FEW_OFFSET = 2**30  # and those of the batches that are used again and again
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,11 @@ class RealBatches:
         x = self.expression(cells, self.source.rows(cells, self.hvg), self.source.library[cells])
         y = self.source.labels[cells].astype(np.int64)
         return torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device)
+
+    def few(self, n: int) -> Callable[[int], tuple[Tensor, Tensor]]:
+        """Read ``n`` batches once, and return what gives them in turn: for many cheap steps."""
+        batches = [self(_FEW_OFFSET + step) for step in range(n)]
+        return lambda step: batches[step % n]
 
 
 def refine(

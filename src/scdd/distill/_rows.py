@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from scdd._rng import stream
 from scdd.distill._blocks import block_size, blocks
 from scdd.distill._evidence import Evidence
 from scdd.distill._expected_log import ExpectedLog
-from scdd.distill._levels import DENOISED, Denoising, ranks
+from scdd.distill._levels import DENOISED, ranks
 from scdd.distill._render import RENDERERS, RenderInput
 from scdd.module import SCDDModule
 
@@ -106,19 +107,19 @@ def render_rows(
     plan: RowPlan,
     *,
     evidence: Evidence | None = None,
-    denoising: Denoising | None = None,
+    shape: Callable[[NDArray[np.floating], RowPlan], NDArray[np.floating]] | None = None,
     seed: int,
 ) -> RenderedRows:
     """Decode latents (n, n_latent) to the rates of all genes and write them as counts, block by block.
 
-    With evidence, the cells of each row correct what the decoder says; with ``denoising``, denoised rows of all classes
-    are levelled.
+    With evidence, the cells of each row correct what the decoder says; ``shape`` changes the expected log expression
+    (n, n_hvg) of all rows before it is written.
     """
     hvg = np.zeros(module.shape.n_vars, dtype=bool)
     hvg[module.hvg.cpu().numpy()] = True
     targets = _targets(module, latents, plan, evidence)
-    if denoising is not None:
-        targets = denoising(targets, plan)
+    if shape is not None:
+        targets = shape(targets, plan)
     # of all genes the one that is most expressed where it is least: no marker, and the same however many rows there are
     sink = int(np.flatnonzero(hvg)[targets[ranks(plan.labels) == 0].min(axis=0).argmax()]) if hvg.any() else 0
     order: list[NDArray[np.int64]] = []

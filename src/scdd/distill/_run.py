@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +16,7 @@ from scdd.data import Source
 from scdd.distill._config import DistillConfig
 from scdd.distill._decide import decide
 from scdd.distill._rows import RowPlan
-from scdd.distill._task import Task, frozen
+from scdd.distill._task import Finish, Task, frozen
 from scdd.module import SCDDModule
 
 
@@ -91,29 +90,31 @@ def distill(
     """
     task = Task(module, source, latents, sizes, config, seed, deadline)
     record: dict[str, Any] = {"objective": "none", "n_steps": 0, "guidance": config.guidance, "inner": {}, "losses": []}
+    record |= Finish().told(config)
     with deferred() as interrupt, one_thread():
         start = task.start(np.arange(source.n_obs))
-    status = "complete"
+    status, finish = "complete", Finish()
     with frozen(module), one_thread():
         try:
             if interrupt.raised:
                 raise KeyboardInterrupt
             choice = decide(task)
-            record |= {"guidance": choice.guidance, "inner": choice.scores}
+            finish = choice.finish
+            record |= {"guidance": choice.guidance, "inner": choice.scores, **finish.told(config)}
             start = start.guided(choice.guidance)
             if choice.n_steps:
-                result = task.refine(source, start, choice.n_steps, on_step)
+                result = task.refine(source, start, choice.n_steps, finish, on_step)
                 record["losses"] = [float(v) for v in result.losses]
                 status = result.status
                 if result.checkpoints:
                     record |= {"n_steps": max(result.checkpoints), "objective": _name(config.objective)}
                     start = start.moved(result.checkpoints[record["n_steps"]])
-            if deadline is not None and time.monotonic() > deadline:
+            if task.out_of_time:
                 status = "out_of_time"
         except KeyboardInterrupt:
             status = "interrupted"
-    with deferred() as interrupt:
-        rows = task.render(start)
+    with deferred() as interrupt, one_thread():
+        rows = task.render(source, start, finish)
     if interrupt.raised:
         status = "interrupted"
     return Distilled(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +16,39 @@ from torch import Tensor
 
 from scdd.data import Source
 from scdd.data._moments import within_class_log_sd
+from scdd.distill._calibrate import calibrate
 from scdd.distill._config import DistillConfig
 from scdd.distill._levels import Denoising
 from scdd.distill._refine import RealBatches, RefineResult, RowFeatures, refine
-from scdd.distill._rows import RenderedRows, render_rows
+from scdd.distill._rows import RenderedRows, RowPlan, render_rows
 from scdd.distill._start import Start, start_rows
 from scdd.module import SCDDModule
 from scdd.objectives import build
+
+_BATCHES = 8  # of real cells, by which rows are calibrated
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done to rows between their place and their counts, beyond the configuration.
+
+    Attributes
+    ----------
+    spread
+        How far denoised rows go to their own places, whatever the distance of the classes; None: as configured.
+    calibrated
+        Whether they are calibrated, where the configuration has a calibration.
+    """
+
+    spread: float | None = None
+    calibrated: bool = True
+
+    def told(self, config: DistillConfig) -> dict[str, Any]:
+        """Return it for the record."""
+        return {
+            "spread": "auto" if self.spread is None else str(self.spread),
+            "calibrated": self.calibrated and config.calibration is not None,
+        }
 
 
 @dataclass(frozen=True)
@@ -48,18 +76,34 @@ class Task:
         mask[self.module.hvg.cpu().numpy()] = True
         return mask
 
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.deadline is not None and time.monotonic() > self.deadline
+
     @cached_property
-    def denoising(self) -> Denoising:
-        """What is done to denoised rows; one pass over the cells."""
-        noise = within_class_log_sd(self.source, self.module.hvg.cpu().numpy())
-        return Denoising(self.config.spread, self.config.levels, noise)
+    def noise(self) -> NDArray[np.float64]:
+        """Standard deviation of the log expression of each HVG within classes (n_hvg,); one pass over the cells."""
+        return within_class_log_sd(self.source, self.module.hvg.cpu().numpy())
+
+    def denoising(self, finish: Finish) -> Denoising:
+        """Return what is done to denoised rows."""
+        config = self.config
+        if finish.spread is None:
+            return Denoising(config.spread, config.levels, self.noise)
+        return Denoising(finish.spread, config.levels, self.noise, by_distance=False)
 
     def start(self, cells: NDArray[np.int64]) -> Start:
         """Place the rows among some cells."""
         return start_rows(self.module, self.source, self.latents, cells, self.sizes, config=self.config, seed=self.seed)
 
     def refine(
-        self, source: Source, start: Start, n_steps: int, on_step: Callable[[float], None] | None = None
+        self,
+        source: Source,
+        start: Start,
+        n_steps: int,
+        finish: Finish,
+        on_step: Callable[[float], None] | None = None,
     ) -> RefineResult:
         """Move the codes along the objective, towards the cells of ``source``."""
         config, device = self.config, self.module.device
@@ -70,32 +114,49 @@ class Task:
         if start.evidence is not None:
             corrections = start.evidence.corrections(self.module, start.plan.kind == "denoised")
         features = RowFeatures(self.module, library, corrections)
-        features.drawn = self._drawn(features, start)
+        features.drawn = self._drawn(features, start, finish)
         return refine(
             start.codes,
             features,
             build(
                 config.objective, n_features=len(hvg), n_classes=len(source.class_names), seed=self.seed, device=device
             ),
-            RealBatches(source, hvg, per_class=config.refine.real_per_class, seed=self.seed, device=device),
+            self._real(source),
             scale=self.module.within_sd,
             config=replace(config.refine, n_steps=n_steps),
             deadline=self.deadline,
             on_step=on_step,
         )
 
+    def _real(self, source: Source) -> RealBatches:
+        per_class, hvg = self.config.refine.real_per_class, self.module.hvg.cpu().numpy()
+        return RealBatches(source, hvg, per_class=per_class, seed=self.seed, device=self.module.device)
+
     @torch.no_grad()
-    def _drawn(self, features: RowFeatures, start: Start) -> tuple[Tensor, Tensor]:
-        towards, left = self.denoising.drawn(features(start.codes).cpu().numpy(), start.plan)
+    def _drawn(self, features: RowFeatures, start: Start, finish: Finish) -> tuple[Tensor, Tensor]:
+        towards, left = self.denoising(finish).drawn(features(start.codes).cpu().numpy(), start.plan)
         return torch.from_numpy(towards).to(self.module.device), torch.from_numpy(left).to(self.module.device)
 
     @torch.no_grad()
-    def render(self, start: Start) -> RenderedRows:
-        """Write the rows as counts."""
+    def render(self, source: Source, start: Start, finish: Finish) -> RenderedRows:
+        """Write the rows as counts, calibrated on the cells of ``source``."""
+
+        def shape(target: NDArray[np.floating], plan: RowPlan) -> NDArray[np.floating]:
+            target = self.denoising(finish)(target, plan)
+            if self.config.calibration is None or not finish.calibrated:
+                return target
+            return calibrate(
+                target,
+                plan,
+                self._real(source).few(_BATCHES),
+                scale=self.noise,
+                n_classes=len(source.class_names),
+                config=self.config.calibration,
+                seed=self.seed,
+            )
+
         latents = start.codes.latents(self.module)
-        return render_rows(
-            self.module, latents, start.plan, evidence=start.evidence, denoising=self.denoising, seed=self.seed
-        )
+        return render_rows(self.module, latents, start.plan, evidence=start.evidence, shape=shape, seed=self.seed)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from scdd.objectives._gradient import GradientConfig, GradientMatching
 from scdd.objectives._kernel import KernelConfig, KernelRidge
 from scdd.objectives._moments import MomentMatching, MomentsConfig
 from scdd.objectives._projection import Projection
+from scdd.objectives._prototypes import Prototypes, PrototypesConfig
 
 __all__ = [
     "OBJECTIVES",
@@ -27,6 +28,8 @@ __all__ = [
     "MomentsConfig",
     "Objective",
     "Projection",
+    "Prototypes",
+    "PrototypesConfig",
     "build",
     "parse",
 ]

@@ -61,7 +61,8 @@ def distill(
     donor_key
         Column of ``obs`` whose groups are held out together when a refinement is judged. Default: ``batch_key``.
     preset
-        ``"default"``; ``"fast"``: no refinement; ``"paper"``: the paper as far as it tells.
+        ``"default"``; ``"fast"``: no refinement and no referee; ``"best"``: more candidates, judged on five inner splits,
+        at several times the time; ``"paper"``: the paper as far as it tells.
     generator
         ``"scdg"``, or the ablations ``"gaussian"`` and ``"none"``. Default: that of the preset, ``"scdg"``.
     fraction

@@ -1,0 +1,91 @@
+"""Soft nearest prototypes: rows that should tell real cells apart (Seo, Bode & Obermayer 2003, IEEE TNN 14, 390)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from scdd.errors import InputError
+from scdd.objectives._base import OBJECTIVES, Objective, Step
+from scdd.objectives._classes import averaging
+
+_TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class PrototypesConfig:
+    """Options of the prototype loss.
+
+    Parameters
+    ----------
+    sharpness
+        Inverse temperatures to choose from, in units of one over the median squared distance between cells and rows. The
+        one is taken with which the rows of the first step predict best, and kept.
+
+    Examples
+    --------
+    >>> PrototypesConfig().sharpness[0]
+    2.0
+    """
+
+    sharpness: tuple[float, ...] = (2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0)
+
+    def __post_init__(self) -> None:
+        if not self.sharpness or min(self.sharpness) <= 0:
+            msg = f"sharpness must hold positive numbers, got {self.sharpness}."
+            raise InputError(msg)
+
+
+@OBJECTIVES.register("prototypes")
+class Prototypes(Objective[PrototypesConfig]):
+    r"""Real cells should be nearest to the rows of their own class.
+
+    The cross-entropy of soft nearest-prototype classification, averaged over the cells of a class and then over classes:
+
+    .. math::
+        p(k \mid x) = \frac{\sum_{i:\, y_i = k} e^{-\beta \|x - r_i\|^2}}{\sum_i e^{-\beta \|x - r_i\|^2}}.
+
+    With one row per class this is a multinomial logistic regression whose weights are the rows: :math:`\|x\|^2` cancels,
+    and log-odds are linear in x.
+
+    Examples
+    --------
+    >>> x, y = torch.eye(4), torch.tensor([0, 0, 1, 1])
+    >>> objective = Prototypes(n_features=4, n_classes=2, seed=0)
+    >>> float(objective.loss(x, y, x, y, step=0)) < 1e-3
+    True
+    """
+
+    name: ClassVar[str] = "prototypes"
+    needs_classes: ClassVar[bool] = True
+    config_class: ClassVar[type[PrototypesConfig]] = PrototypesConfig
+    _beta: Tensor | None = None
+
+    def _loss(self, step: Step) -> Tensor:
+        weight = averaging(step.real_y, step.classes, self.dtype).mean(0)
+        cells = weight.nonzero().flatten()  # those of classes without rows have no prototype to be near to
+        weight, y = weight[cells], step.real_y[cells]
+        distance = _squared_distance(step.real_x[cells], step.syn_x)
+        same = y[:, None] == step.syn_y[None, :]
+        if self._beta is None:
+            with torch.no_grad():
+                scale = 1 / distance.median().clamp_min(_TINY)
+                tried = [scale * sharpness for sharpness in self.config.sharpness]
+                self._beta = min(tried, key=lambda beta: float(_error(distance, same, beta) @ weight))
+        return _error(distance, same, self._beta) @ weight
+
+
+def _squared_distance(x: Tensor, rows: Tensor) -> Tensor:
+    """Return (n, m) squared distances; around the mean of the rows, so that single precision is enough."""
+    center = rows.detach().mean(0)
+    x, rows = x - center, rows - center
+    return (x.square().sum(1)[:, None] + rows.square().sum(1)[None, :] - 2 * x @ rows.T).clamp_min(0)
+
+
+def _error(distance: Tensor, same: Tensor, beta: Tensor) -> Tensor:
+    """Return -log p (n,) of the true class of each cell; ``same`` (n, m) tells the rows of that class."""
+    score = -beta * distance
+    return torch.logsumexp(score, 1) - torch.logsumexp(score.masked_fill(~same, -torch.inf), 1)
