@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "_static" / "benchmark" / "benchmark.csv"
+TOOLS = RESULTS.with_name("tools.csv")  # models that people use beside those of the panel; with the quality of the rows
 PAGE = ROOT / "docs" / "benchmark.md"
 
 HEAD = """# Benchmark results
@@ -31,24 +32,74 @@ method: [Benchmark](user_guide/benchmark.md). This command makes such a file; it
 {command}
 ```
 
+{tools}
+
 ![Scores of all methods on all tasks, mean ranks, and scores against the number of rows](_static/benchmark/benchmark.png)
 """
+
+
+TOOLS_HEAD = """Models beside this panel, and how much the rows look like cells, are told [below](#models-beside-the-panel), from
+{{download}}`tools.csv <_static/benchmark/tools.csv>`:
+
+```bash
+{command}
+```"""
 
 
 def text() -> str:
     """Return the page."""
     from scdd.benchmark._page import command_of
     from scdd.benchmark._provenance import read_provenance
-    from scdd.benchmark._report import build_report
+    from scdd.benchmark._report import Section, build_report
 
     report = build_report(RESULTS)
-    parts = [HEAD.format(lead="\n\n".join(report.lead), command=command_of(read_provenance(RESULTS)))]
-    for section in report.sections:
+    tools = TOOLS_HEAD.format(command=command_of(read_provenance(TOOLS)))
+    parts = [
+        HEAD.format(lead="\n\n".join(report.lead), command=command_of(read_provenance(RESULTS)), tools=tools),
+    ]
+    quality = [section for section in build_report(TOOLS).sections if section.title == "Quality"]
+    at = next(i for i, section in enumerate(report.sections) if section.title == "Cost")
+    beside = Section("Models beside the panel", *models_beside_the_panel())
+    for section in [*report.sections[:at], beside, *quality, *report.sections[at:]]:
         parts.append(f"## {section.title}\n")
         parts += [f"{paragraph}\n" for paragraph in section.text.splitlines()]
         if section.table is not None:
             parts.append(_markdown(section.table))
     return "\n".join(parts)
+
+
+def models_beside_the_panel(ours: str = "scdd") -> tuple[str, pd.DataFrame]:
+    """Return what is to be said of the models in ``TOOLS``, and their scores: methods against models, means over tasks."""
+    from scdd.benchmark._runs import is_baseline, is_reference
+    from scdd.benchmark._store import read_results
+
+    tools, panel = read_results(TOOLS), read_results(RESULTS)
+    models, tasks = sorted(set(tools["model"])), sorted(set(tools["task"]))
+    run = tools[tools["method"] == ours][["n", "split", "seed"]].drop_duplicates().iloc[0]
+    same = (panel["split"] == run["split"]) & (panel["seed"] == run["seed"]) & panel["task"].isin(tasks)
+    panel = panel[same & panel["n"].isin([0, 1, run["n"]])]
+    panel = panel[(panel["n"] != 1) | panel["method"].str.startswith("class_mean")]
+
+    def scores(table: pd.DataFrame) -> pd.DataFrame:
+        return table.groupby(["method", "task"])["macro_f1"].mean().unstack()
+
+    in_panel, beside = scores(panel), scores(tools)
+    rivals = [method for method in in_panel.index if is_baseline(method, ours)]
+    best = in_panel.loc[rivals].idxmax()
+    leads = [
+        100 * float(sum(table.loc[ours, task] - table.loc[best[task], task] for task in tasks)) / len(tasks)
+        for table in (in_panel, beside)
+    ]
+    named = ", ".join(f"{best[task]} on {task}" for task in tasks)
+    words = (
+        f"Macro-F1 with n = {run['n']}, one split and one seed, mean over {', '.join(tasks)}; no method saw these models, "
+        f"and the referee of {ours} does not use them. Over the baseline that is best in the panel ({named}), {ours} leads "
+        f"by {leads[0]:+.1f} points in the panel and by {leads[1]:+.1f} points here."
+    )
+    wide = tools.groupby(["method", "model"])["macro_f1"].mean().unstack()[models]
+    wide["mean"] = wide.mean(axis=1)
+    wide = wide.loc[sorted(wide.index, key=lambda method: (is_reference(method), -wide.loc[method, "mean"]))]
+    return words, wide.map("{:.3f}".format).rename_axis(columns=None).reset_index()
 
 
 def _markdown(table: pd.DataFrame) -> str:

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from scdd.data import MemorySource, SubsetSource
-from scdd.distill import DistillConfig, RefineConfig, distill
+from scdd.distill import CalibrationConfig, DistillConfig, RefineConfig, distill
 from scdd.distill import _start as start_module
-from scdd.distill._calibrate import CalibrationConfig
 from scdd.distill._referee import MODELS, Referee, inner_split
 from scdd.distill._refine import RefineResult
 from scdd.distill._task import Task

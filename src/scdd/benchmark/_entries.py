@@ -40,7 +40,7 @@ class _Scdd:
 
         from scdd.tl import distill
 
-        model, cost = _trained(training, seed)
+        model, cost = trained(training, seed)
         with measured() as own:
             syn = distill(
                 training.adata,
@@ -56,7 +56,7 @@ class _Scdd:
         return Made(sp.csr_matrix(syn.X), labels, cost.then(own))
 
 
-def _trained(training: Training, seed: int) -> tuple[Any, Cost]:
+def trained(training: Training, seed: int) -> tuple[Any, Cost]:
     """Return the model that ``scdd.tl.distill`` would train for this seed, and what it cost."""
     if ("scdd", seed) not in training.models:
         from scdd.model import SCDD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scdd.distill._blocks import blocks
+from scdd.distill._calibrate import CalibrationConfig
 from scdd.distill._codes import Codes, invert
 from scdd.distill._config import PRESETS, DistillConfig, resolve_config
 from scdd.distill._expected_log import ExpectedLog
@@ -16,6 +17,7 @@ __all__ = [
     "INITIALISERS",
     "PRESETS",
     "RENDERERS",
+    "CalibrationConfig",
     "Codes",
     "DistillConfig",
     "Distilled",
