@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
 
-from scdd.distill import PRESETS, DistillConfig, Distilled, RefineConfig, distill
+from scdd.distill import PRESETS, DistillConfig, Distilled, RefineConfig, distill, most_steps
 from scdd.objectives import MomentMatching
 
 from ._toy import world
@@ -214,3 +215,20 @@ def test_guidance_moves_rows_away_from_the_other_classes():
     ]
     assert distance[1] > 1.1 * distance[0]
     assert w.module.shift(torch.arange(4)).shape == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("n", "config"), [(1, DistillConfig()), (3, DistillConfig(referee=False)), (3, DistillConfig())]
+)
+def test_steps_are_told_until_the_rows_are_written(n: int, config: DistillConfig) -> None:
+    told: list[float | None] = []
+    config = replace(config, objective="moments", refine=RefineConfig(n_steps=4, checkpoints=(2,)))
+    result = run(n, config, on_step=told.append)
+    assert told[-1] is None
+    assert len(told) <= most_steps(config)
+    if not config.referee:
+        assert len(told) == most_steps(config) == 5
+    elif n > 1 and result.record["n_steps"] == 4:
+        assert len(told) == most_steps(config)
+    judged = len(result.record["inner"].get("score", []))
+    assert told.count(None) == judged + 1

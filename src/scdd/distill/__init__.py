@@ -6,6 +6,7 @@ from scdd.distill._blocks import blocks
 from scdd.distill._calibrate import CalibrationConfig
 from scdd.distill._codes import Codes, invert
 from scdd.distill._config import PRESETS, DistillConfig, resolve_config
+from scdd.distill._decide import most_steps
 from scdd.distill._expected_log import ExpectedLog
 from scdd.distill._init import INITIALISERS
 from scdd.distill._refine import RefineConfig, RowFeatures, refine
@@ -30,6 +31,7 @@ __all__ = [
     "blocks",
     "distill",
     "invert",
+    "most_steps",
     "plan_rows",
     "refine",
     "render_rows",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scdd.data import SubsetSource
+from scdd.distill._config import DistillConfig
 from scdd.distill._referee import InnerSplit, Referee, inner_splits
 from scdd.distill._start import Start
 from scdd.distill._task import Finish, Task
@@ -68,6 +69,16 @@ def decide(task: Task) -> Choice:
     return replace(_best(seen, chosen, config.margin), scores=_columns(task, seen, by_donor=folds[0].by_donor))
 
 
+def most_steps(config: DistillConfig) -> int:
+    """Return how many steps a distillation takes at most: of refinements, candidates that are judged, and the result."""
+    refined = config.refine.n_steps if config.objective is not None else 0
+    if not config.referee:
+        return refined + 1
+    codes = 1 + len(config.guidance_options) + (len({*config.refine.checkpoints, refined}) if refined else 0)
+    finishes = (1 + len(config.spread_options)) * (1 if config.calibration is None else 2) - 1
+    return config.referee_splits * (codes + finishes + refined) + refined + 1
+
+
 class _Fold:
     """An inner split: cells that make candidates, and the referee over the others."""
 
@@ -96,7 +107,9 @@ class _Fold:
         key = (candidate.guidance, candidate.n_steps)
         start = self.rows[key] if start is None else self.rows.setdefault(key, start)
         rendered = self.task.render(self.cells, start, candidate.finish)
-        return self.referee.scores(rendered.counts, start.plan.labels)
+        scores = self.referee.scores(rendered.counts, start.plan.labels)
+        self.task.step()
+        return scores
 
 
 def _best(seen: dict[Choice, list[dict[str, float]]], preferred: Choice, margin: float) -> Choice:

@@ -61,7 +61,7 @@ def distill(
     config: DistillConfig,
     seed: int,
     deadline: float | None = None,
-    on_step: Callable[[float], None] | None = None,
+    on_step: Callable[[float | None], None] | None = None,
 ) -> Distilled:
     """Distil the cells of a source into ``sizes[c]`` rows of each class c.
 
@@ -82,13 +82,14 @@ def distill(
     deadline
         Value of ``time.monotonic()`` at which the refinement stops.
     on_step
-        Called with the loss after each step of a refinement.
+        Called with the loss after each step of a refinement, and with None after each candidate of the referee and when
+        the rows are written; at most ``most_steps(config)`` times.
 
     Notes
     -----
     An interruption (Ctrl-C) during the refinement gives the best rows so far.
     """
-    task = Task(module, source, latents, sizes, config, seed, deadline)
+    task = Task(module, source, latents, sizes, config, seed, deadline, on_step)
     record: dict[str, Any] = {"objective": "none", "n_steps": 0, "guidance": config.guidance, "inner": {}, "losses": []}
     record |= Finish().told(config)
     with deferred() as interrupt, one_thread():
@@ -103,7 +104,7 @@ def distill(
             record |= {"guidance": choice.guidance, "inner": choice.scores, **finish.told(config)}
             start = start.guided(choice.guidance)
             if choice.n_steps:
-                result = task.refine(source, start, choice.n_steps, finish, on_step)
+                result = task.refine(source, start, choice.n_steps, finish)
                 record["losses"] = [float(v) for v in result.losses]
                 status = result.status
                 if result.checkpoints:
@@ -115,6 +116,7 @@ def distill(
             status = "interrupted"
     with deferred() as interrupt, one_thread():
         rows = task.render(source, start, finish)
+        task.step()
     if interrupt.raised:
         status = "interrupted"
     return Distilled(

@@ -57,7 +57,7 @@ class Task:
 
     Attributes
     ----------
-    module, source, latents, sizes, config, seed, deadline
+    module, source, latents, sizes, config, seed, deadline, on_step
         As there.
     """
 
@@ -68,6 +68,7 @@ class Task:
     config: DistillConfig
     seed: int
     deadline: float | None
+    on_step: Callable[[float | None], None] | None = None
 
     @property
     def hvg(self) -> NDArray[np.bool_]:
@@ -80,6 +81,11 @@ class Task:
     def out_of_time(self) -> bool:
         """Whether the deadline has passed."""
         return self.deadline is not None and time.monotonic() > self.deadline
+
+    def step(self) -> None:
+        """Tell that something is done that has no loss."""
+        if self.on_step is not None:
+            self.on_step(None)
 
     @cached_property
     def noise(self) -> NDArray[np.float64]:
@@ -97,14 +103,7 @@ class Task:
         """Place the rows among some cells."""
         return start_rows(self.module, self.source, self.latents, cells, self.sizes, config=self.config, seed=self.seed)
 
-    def refine(
-        self,
-        source: Source,
-        start: Start,
-        n_steps: int,
-        finish: Finish,
-        on_step: Callable[[float], None] | None = None,
-    ) -> RefineResult:
+    def refine(self, source: Source, start: Start, n_steps: int, finish: Finish) -> RefineResult:
         """Move the codes along the objective, towards the cells of ``source``."""
         config, device = self.config, self.module.device
         assert config.objective is not None
@@ -125,7 +124,7 @@ class Task:
             scale=self.module.within_sd,
             config=replace(config.refine, n_steps=n_steps),
             deadline=self.deadline,
-            on_step=on_step,
+            on_step=self.on_step,
         )
 
     def _real(self, source: Source) -> RealBatches:

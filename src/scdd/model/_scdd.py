@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from scdd._budget import SmallClass, deadline, resolve_sizes
 from scdd._compat import warn
 from scdd._rng import Seed, canonical_seed, stream
-from scdd.distill import DistillConfig, distill, resolve_config
+from scdd.distill import DistillConfig, distill, most_steps, resolve_config
 from scdd.encoders import Cells, Encoder
 from scdd.encoders import get as get_encoder
 from scdd.errors import InputError
@@ -333,12 +333,13 @@ class SCDD(ModelState, BaseModelClass):
         for message in found:
             warn(message)
         start, until = time.monotonic(), deadline(max_seconds)
-        with tqdm(
-            total=config.refine.n_steps if config.objective else None,
-            desc="distillation",
-            disable=not progress,
-            leave=True,
-        ) as bar:
+        with tqdm(total=most_steps(config), desc="distillation", disable=not progress, leave=True) as bar:
+
+            def on_step(loss: float | None) -> None:
+                bar.update()
+                if loss is not None:
+                    bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+
             result = distill(
                 self.module,
                 source,
@@ -347,8 +348,9 @@ class SCDD(ModelState, BaseModelClass):
                 config=config,
                 seed=seed,
                 deadline=until,
-                on_step=lambda loss: (bar.update(), bar.set_postfix(loss=f"{loss:.3f}")) and None,
+                on_step=on_step,
             )
+            bar.total = bar.n  # what the referee left out
         uns = {
             "kind": "distilled",
             "status": overall_status([*self._status.values(), result.status]),
