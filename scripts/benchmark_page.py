@@ -24,6 +24,9 @@ HEAD = """# Benchmark results
 
 {lead}
 
+Defaults of scdd were chosen on other splits (seeds 10 to 14) of the same data sets, in which donors or cells of this
+split take part on either side; no choice was made on the scores of this page.
+
 All runs are in {{download}}`benchmark.csv <_static/benchmark/benchmark.csv>`, what was run and with which versions in
 {{download}}`benchmark.json <_static/benchmark/benchmark.json>`. How to run it, also on your own data and with your own
 method: [Benchmark](user_guide/benchmark.md). This command makes such a file; it goes on where it stopped:
