@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from scdd.data import MemorySource, SubsetSource
-from scdd.distill import CalibrationConfig, DistillConfig, RefineConfig, distill
+from scdd.distill import PRESETS, CalibrationConfig, DistillConfig, RefineConfig, distill
 from scdd.distill import _start as start_module
-from scdd.distill._referee import MODELS, Referee, inner_split
+from scdd.distill._referee import MODELS, Referee, inner_split, inner_splits
 from scdd.distill._refine import RefineResult
 from scdd.distill._task import Task
 
@@ -224,3 +224,33 @@ def test_one_row_a_class_has_no_spread(monkeypatch: pytest.MonkeyPatch):
     config = replace(CONFIG, objective=None, spread_options=(1.0,), calibration=CalibrationConfig(n_steps=2))
     result = distill(w.module, w.source, w.latents, np.full(4, 1), config=config, seed=0)
     assert result.record["inner"]["spread"] == ["auto", "auto"]
+
+
+def test_inner_splits_hold_out_different_donors():
+    """Three donors leave three ways to hold one out, however many are asked for."""
+    source = make_source()
+    splits = inner_splits(source, 5, seed=0)
+    held_out = [frozenset(source.donors[split.validation]) for split in splits]
+    assert 2 <= len(splits) == len(set(held_out)) <= 3
+    np.testing.assert_array_equal(splits[0].train, inner_split(source, seed=0).train)
+    assert inner_splits(toy(np.tile([0, 1], 10)), 5, seed=0) == []
+
+
+def test_scores_are_means_over_the_splits(monkeypatch: pytest.MonkeyPatch):
+    """A guidance that is good on the first split alone, and worse on average, is not taken."""
+    given = iter([0.5, 0.6, 0.8, 0.6])  # plain and guided rows on one split, then on the other
+    monkeypatch.setattr(Referee, "scores", lambda self, counts, labels: dict.fromkeys(MODELS, next(given)))
+    config = replace(CONFIG, objective=None, guidance=0.0, guidance_options=(0.5,), referee_splits=2)
+    w = world()
+    result = distill(w.module, w.source, w.latents, np.full(4, 1), config=config, seed=0)
+    assert result.record["guidance"] == 0.0
+    np.testing.assert_allclose(result.record["inner"]["score"], [0.65, 0.6])
+
+
+def test_the_best_preset_runs():
+    w = world()
+    config = PRESETS.get("best")
+    config = replace(config, referee_splits=2, refine=replace(config.refine, n_steps=2, checkpoints=(1, 2)))
+    result = distill(w.module, w.source, w.latents, np.full(4, 2), config=config, seed=0)
+    assert set(result.record["inner"]["spread"]) == {"auto", "0.5", "1.0"}
+    assert set(result.record["inner"]["guidance"]) == {0.0625, 0.0, 0.25}

@@ -47,9 +47,9 @@ class DistillConfig:
         ``"scdg"``, or the ablations ``"gaussian"`` (codes are whitened coordinates of a Gaussian per class) and
         ``"none"`` (codes are latents).
     referee
-        Let an inner held-out split decide (by donor, where donors are known): the refinement or the calibration is
-        dropped, guidance or spread are changed, where models trained on such rows are better. Without it all is done as
-        it is given.
+        Let an inner held-out split decide (by donor, where donors are known): the codes are refined, the calibration is
+        dropped, guidance or spread are changed only where models trained on such rows are better by the margin. Without
+        it all is done as it is given, the whole refinement too.
     referee_splits
         Number of such splits, over which scores are averaged.
     margin

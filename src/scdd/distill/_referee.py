@@ -59,7 +59,8 @@ def inner_splits(source: Source, n: int, *, seed: int) -> list[InnerSplit]:
         split = inner_split(source, seed=seed + number)
         if split is None:
             break
-        if not any(np.array_equal(split.validation, other.validation) for other in found):
+        # by what they train on: a large validation set is thinned at random, and would differ with the same donors
+        if not any(np.array_equal(split.train, other.train) for other in found):
             found.append(split)
         if len(found) == n:
             break
