@@ -83,3 +83,13 @@ def test_refused(bad: dict[str, Any]) -> None:
         ClassSampler(kwargs.pop("labels"), **kwargs)
     with pytest.raises(InputError):
         ClassSampler([0], batch_size=1, seed=0).per_class(0, 0)
+
+
+def test_up_to_takes_each_cell_of_a_small_class_once() -> None:
+    labels = np.array([0] * 50 + [1] * 3 + [2] * 8)
+    sampler = ClassSampler(labels, batch_size=1, seed=0)
+    cells = sampler.up_to(5, 8)
+    assert len(cells) == len(set(cells.tolist()))
+    np.testing.assert_array_equal(np.bincount(labels[cells]), [8, 3, 8])
+    np.testing.assert_array_equal(cells[:8], sampler.per_class(5, 8)[0])
+    np.testing.assert_array_equal(np.sort(cells[8:11]), np.flatnonzero(labels == 1))

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from scdd.distill import RowPlan
-from scdd.distill._calibrate import CalibrationConfig, calibrate, ties
+from scdd.distill._calibrate import CalibrationConfig, _views, calibrate, ties
 from scdd.distill._levels import ranks
+from scdd.objectives import Prototypes
 
 GENES = 40
 CONFIG = CalibrationConfig()
@@ -27,7 +28,7 @@ def cells(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def batches(seed: int = 0):
     x, y = cells(600, seed)
-    return lambda step: (torch.from_numpy(x), torch.from_numpy(y))
+    return [(torch.from_numpy(x), torch.from_numpy(y))]
 
 
 def plan(n: int, kind: str = "denoised") -> RowPlan:
@@ -43,7 +44,7 @@ def start(n: int) -> np.ndarray:
 
 
 def run(target: np.ndarray, rows: RowPlan, config: CalibrationConfig = CONFIG) -> np.ndarray:
-    return calibrate(target, rows, batches(), scale=np.full(GENES, 0.5), n_classes=2, config=config, seed=0)
+    return calibrate(target, rows, batches(), scale=np.full(GENES, 0.5), config=config)
 
 
 def right(target: np.ndarray, rows: RowPlan) -> float:
@@ -118,3 +119,30 @@ def test_ties_against_plain_python() -> None:
             seen.setdefault((rank[i], g, values[i, g]), set()).add(tied[i, g])
     assert all(len(numbers) == 1 for numbers in seen.values())
     assert n == len(seen) == len(set(tied.ravel())) == tied.max() + 1
+
+
+def test_what_cells_see_of_earlier_rows_is_what_the_objective_sees() -> None:
+    """The loss in which earlier rows are two numbers a cell is that of all rows together, and so is its gradient."""
+    target, rows = start(3), plan(3)
+    moving = ranks(rows.labels) > 0
+    x, labels = torch.from_numpy(target.astype(np.float32)), torch.from_numpy(rows.labels)
+    earlier, later = ((x[of], labels[of]) for of in (torch.from_numpy(~moving), torch.from_numpy(moving)))
+    real = batches()
+    (view,) = _views(earlier, later, real, CONFIG.prototypes)
+    own, whole = later[0].clone().requires_grad_(), x.clone().requires_grad_()
+    assert float(view.beta) > 0
+    parts = view.loss(own, later[1])
+    together = Prototypes(n_features=GENES, n_classes=2, seed=0).loss(whole, labels, *real[0], 0)
+    assert parts.item() == pytest.approx(together.item(), rel=1e-5)
+    (expected,) = torch.autograd.grad(together, whole)
+    torch.testing.assert_close(torch.autograd.grad(parts, own)[0], expected[torch.from_numpy(moving)])
+
+
+def test_a_class_without_moving_rows() -> None:
+    """Rows of one class end earlier: its cells still push the others, by finite gradients."""
+    labels = np.array([0, 0, 0, 1])
+    rows = RowPlan(labels, 0 * labels, np.array([0, 1, 1, 0]), np.full(4, "denoised"), np.full(4, 1000.0))
+    target = start(3)[[0, 1, 2, 3]]
+    out = run(target, rows)
+    assert np.isfinite(out).all()
+    assert (out != target).any(axis=1).all()

@@ -104,3 +104,15 @@ class ClassSampler:
         # Floyd's order is not uniform
         within[large] = rng.permuted(taken, axis=1)
         return self._order[self._starts[:, None] + within]
+
+    def up_to(self, step: int, m: int) -> NDArray[np.int64]:
+        """Return m cells of each class, all cells of classes that have fewer: int64 (n,), class by class.
+
+        Where every class counts the same, repeating the cells of small ones would only take time.
+        """
+        drawn = self.per_class(step, m)
+        cells = [
+            row if size >= m else self._order[start : start + size]
+            for row, start, size in zip(drawn, self._starts, self._sizes, strict=True)
+        ]
+        return np.concatenate(cells)

@@ -8,13 +8,13 @@ was trained on all cells (:class:`scdd.objectives.Prototypes`).
 
 What is equal stays equal: rows that share a level (:mod:`scdd.distill._levels`) move together, so that no split of a tree
 appears that real cells do not show. Blocks are calibrated one after the other, each with the earlier ones as they are: the
-first rows of a class do not depend on how many follow.
+first rows of a class do not depend on how many follow, and what a cell sees of earlier rows is two numbers, computed once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -23,7 +23,9 @@ from torch import Tensor
 
 from scdd.distill._levels import DENOISED, ranks
 from scdd.distill._rows import RowPlan
-from scdd.objectives import Prototypes
+from scdd.objectives import PrototypesConfig
+from scdd.objectives._classes import averaging
+from scdd.objectives._prototypes import log_nearness, sharpest, squared_distance
 
 
 @dataclass(frozen=True)
@@ -38,22 +40,23 @@ class CalibrationConfig:
         Its rate, in standard deviations of a gene within classes.
     leash
         Weight of the mean squared displacement, in the same units.
+    prototypes
+        Options of the loss.
     """
 
     n_steps: int = 40
     lr: float = 0.02
     leash: float = 3.0
+    prototypes: PrototypesConfig = field(default_factory=PrototypesConfig)
 
 
 def calibrate(
     target: NDArray[np.floating],
     plan: RowPlan,
-    real: Callable[[int], tuple[Tensor, Tensor]],
+    real: Sequence[tuple[Tensor, Tensor]],
     *,
     scale: NDArray[np.floating],
-    n_classes: int,
     config: CalibrationConfig,
-    seed: int,
 ) -> NDArray[np.float32]:
     """Move the denoised rows, block by block.
 
@@ -64,15 +67,11 @@ def calibrate(
     plan
         What each row is.
     real
-        Gives the real cells of a step: features (m, n_hvg) and labels (m,).
+        Batches of real cells, features (m, n_hvg) and labels (m,), which the steps take in turn.
     scale
         Standard deviation of each gene within classes (n_hvg,).
-    n_classes
-        Number of classes.
     config
         Budget.
-    seed
-        Seed of the objective.
 
     Returns
     -------
@@ -82,24 +81,15 @@ def calibrate(
     denoised = np.flatnonzero(plan.kind == DENOISED)
     if len(np.unique(plan.labels[denoised])) < 2:
         return out  # one class has nothing to be told from
-    device = real(0)[0].device
+    device = real[0][0].device
     unit = torch.from_numpy(np.maximum(scale, 1e-3).astype(np.float32)).to(device)
     rank = ranks(plan.labels[denoised])
     for number in np.unique(plan.block[denoised]):
-        rows = denoised[plan.block[denoised] <= number]
-        moving = plan.block[rows] == number
-        tied, n_levels = ties(out[rows[moving]], rank[plan.block[denoised] == number])
-        out[rows[moving]] = _moved(
-            torch.from_numpy(out[rows]).to(device),
-            torch.from_numpy(plan.labels[rows]).to(device),
-            torch.from_numpy(np.flatnonzero(moving)).to(device),
-            torch.from_numpy(tied).to(device),
-            n_levels,
-            real,
-            unit,
-            Prototypes(n_features=out.shape[1], n_classes=n_classes, seed=seed, device=device),
-            config,
-        )
+        earlier, moving = (denoised[of] for of in (plan.block[denoised] < number, plan.block[denoised] == number))
+        views = _views(_rows(out, plan, earlier, device), _rows(out, plan, moving, device), real, config.prototypes)
+        tied, n_levels = ties(out[moving], rank[plan.block[denoised] == number])
+        start, labels = _rows(out, plan, moving, device)
+        out[moving] = _moved(start, labels, torch.from_numpy(tied).to(device), n_levels, views, unit, config)
     return out
 
 
@@ -138,28 +128,85 @@ def ties(values: NDArray[np.floating], rank: NDArray[np.integer]) -> tuple[NDArr
     return out, total
 
 
+@dataclass(frozen=True)
+class _View:
+    """A batch of real cells, and what they see of the rows that stay where they are.
+
+    Attributes
+    ----------
+    x, y, weight
+        Features (m, n_hvg), class and weight (m,) of the cells.
+    own, every
+        Logarithms (m,) of how near the staying rows are: those of the cell's class, and all of them.
+    beta
+        Inverse temperature.
+    """
+
+    x: Tensor
+    y: Tensor
+    weight: Tensor
+    own: Tensor
+    every: Tensor
+    beta: Tensor
+
+    def loss(self, rows: Tensor, labels: Tensor) -> Tensor:
+        """Return the cross-entropy of the nearest prototypes, these rows (n, n_hvg) among them."""
+        own, every = log_nearness(squared_distance(self.x, rows), self.y[:, None] == labels[None, :], self.beta)
+        return (torch.logaddexp(every, self.every) - torch.logaddexp(own, self.own)) @ self.weight
+
+
+def _rows(
+    values: NDArray[np.float32], plan: RowPlan, rows: NDArray[np.int64], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return some rows and their labels as tensors."""
+    return torch.from_numpy(values[rows]).to(device), torch.from_numpy(plan.labels[rows]).to(device)
+
+
+def _views(
+    earlier: tuple[Tensor, Tensor],
+    moving: tuple[Tensor, Tensor],
+    real: Sequence[tuple[Tensor, Tensor]],
+    config: PrototypesConfig,
+) -> list[_View]:
+    """Return the batches with what they see of the ``earlier`` rows; the first one tells the temperature."""
+    rows, labels = (torch.cat(pair) for pair in zip(earlier, moving, strict=True))
+    views: list[_View] = []
+    for x, y in real:
+        classes = torch.unique(labels)
+        weight = averaging(y, classes[torch.isin(classes, y)], x.dtype).mean(0)
+        known = weight.nonzero().flatten()  # cells of classes without rows have no prototype to be near to
+        x, y, weight = x[known], y[known], weight[known]
+        if not views:
+            beta = sharpest(squared_distance(x, rows), y[:, None] == labels[None, :], weight, config.sharpness)
+        own, every = log_nearness(squared_distance(x, earlier[0]), y[:, None] == earlier[1][None, :], beta)
+        views.append(_View(x, y, weight, own, every, beta))
+    return views
+
+
 def _moved(
     start: Tensor,
     labels: Tensor,
-    moving: Tensor,
     tied: Tensor,
     n_levels: int,
-    real: Callable[[int], tuple[Tensor, Tensor]],
+    views: Sequence[_View],
     unit: Tensor,
-    objective: Prototypes,
     config: CalibrationConfig,
 ) -> NDArray[np.float32]:
-    """Return the rows ``moving`` of ``start`` (n, n_hvg) after the calibration."""
+    """Return the rows ``start`` (n, n_hvg) after the calibration; ``tied`` numbers their levels."""
     delta = torch.zeros(n_levels, device=start.device, requires_grad=True)
     optimizer = torch.optim.Adam([delta], lr=config.lr)
 
-    def rows() -> Tensor:
-        return (start[moving] + delta[tied] * unit).clamp_min(0)
+    flat = tied.flatten()
+
+    def displaced() -> Tensor:
+        # the gradient of a selection is one sum over the index; that of delta[tied] sorts it first
+        return delta.index_select(0, flat).view_as(start)
 
     with torch.enable_grad():
         for step in range(config.n_steps):
-            x = start.index_copy(0, moving, rows())
-            loss = objective.loss(x, labels, *real(step), step) + config.leash * delta[tied].square().mean()
+            moved = displaced()
+            rows = (start + moved * unit).clamp_min(0)
+            loss = views[step % len(views)].loss(rows, labels) + config.leash * moved.square().mean()
             (delta.grad,) = torch.autograd.grad(loss, delta)
             optimizer.step()
-    return rows().detach().cpu().numpy()
+        return (start + displaced() * unit).clamp_min(0).detach().cpu().numpy()

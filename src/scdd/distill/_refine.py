@@ -39,7 +39,7 @@ class RefineConfig:
     checkpoints
         Steps whose codes are offered to the referee.
     real_per_class
-        Real cells per class and step.
+        Real cells per class and step, at most.
     """
 
     n_steps: int = 60
@@ -108,7 +108,7 @@ class RealBatches:
     hvg
         Indices of the highly variable genes.
     per_class
-        Cells of each class in a batch.
+        Cells of each class in a batch; all of them where there are fewer.
     seed
         Seed of the draws.
     device
@@ -125,15 +125,14 @@ class RealBatches:
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the batch of a step."""
-        cells = self.sampler.per_class(step, self.per_class).ravel()
+        cells = self.sampler.up_to(step, self.per_class)
         x = self.expression(cells, self.source.rows(cells, self.hvg), self.source.library[cells])
         y = self.source.labels[cells].astype(np.int64)
         return torch.from_numpy(x).to(self.device), torch.from_numpy(y).to(self.device)
 
-    def few(self, n: int) -> Callable[[int], tuple[Tensor, Tensor]]:
-        """Read ``n`` batches once, and return what gives them in turn: for many cheap steps."""
-        batches = [self(_FEW_OFFSET + step) for step in range(n)]
-        return lambda step: batches[step % n]
+    def few(self, n: int) -> list[tuple[Tensor, Tensor]]:
+        """Return ``n`` batches, for many cheap steps that take them in turn."""
+        return [self(_FEW_OFFSET + step) for step in range(n)]
 
 
 def refine(

@@ -149,9 +149,7 @@ class Task:
                 plan,
                 self._real(source).few(_BATCHES),
                 scale=self.noise,
-                n_classes=len(source.class_names),
                 config=self.config.calibration,
-                seed=self.seed,
             )
 
         latents = start.codes.latents(self.module)

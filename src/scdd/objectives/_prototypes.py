@@ -13,6 +13,7 @@ from scdd.objectives._base import OBJECTIVES, Objective, Step
 from scdd.objectives._classes import averaging
 
 _TINY = 1e-30
+_NEVER = -1e30  # logarithm of nothing; the gradient of a sum of nothing but infinite ones is not a number
 
 
 @dataclass(frozen=True)
@@ -68,24 +69,58 @@ class Prototypes(Objective[PrototypesConfig]):
         weight = averaging(step.real_y, step.classes, self.dtype).mean(0)
         cells = weight.nonzero().flatten()  # those of classes without rows have no prototype to be near to
         weight, y = weight[cells], step.real_y[cells]
-        distance = _squared_distance(step.real_x[cells], step.syn_x)
+        distance = squared_distance(step.real_x[cells], step.syn_x)
         same = y[:, None] == step.syn_y[None, :]
         if self._beta is None:
-            with torch.no_grad():
-                scale = 1 / distance.median().clamp_min(_TINY)
-                tried = [scale * sharpness for sharpness in self.config.sharpness]
-                self._beta = min(tried, key=lambda beta: float(_error(distance, same, beta) @ weight))
-        return _error(distance, same, self._beta) @ weight
+            self._beta = sharpest(distance.detach(), same, weight, self.config.sharpness)
+        own, every = log_nearness(distance, same, self._beta)
+        return (every - own) @ weight
 
 
-def _squared_distance(x: Tensor, rows: Tensor) -> Tensor:
+def squared_distance(x: Tensor, rows: Tensor) -> Tensor:
     """Return (n, m) squared distances; around the mean of the rows, so that single precision is enough."""
     center = rows.detach().mean(0)
     x, rows = x - center, rows - center
     return (x.square().sum(1)[:, None] + rows.square().sum(1)[None, :] - 2 * x @ rows.T).clamp_min(0)
 
 
-def _error(distance: Tensor, same: Tensor, beta: Tensor) -> Tensor:
-    """Return -log p (n,) of the true class of each cell; ``same`` (n, m) tells the rows of that class."""
+def log_nearness(distance: Tensor, same: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logarithms (n,) of numerator and denominator of p for the true class of each cell.
+
+    Where there is no such row the logarithm is a large negative number.
+
+    Parameters
+    ----------
+    distance
+        Squared distances (n, m) of cells to rows.
+    same
+        Whether a row is of the class of the cell (n, m).
+    beta
+        Inverse temperature.
+    """
     score = -beta * distance
-    return torch.logsumexp(score, 1) - torch.logsumexp(score.masked_fill(~same, -torch.inf), 1)
+    if not distance.shape[1]:
+        nothing = distance.new_full((len(distance),), _NEVER)
+        return nothing, nothing
+    return torch.logsumexp(score.masked_fill(~same, _NEVER), 1), torch.logsumexp(score, 1)
+
+
+def sharpest(distance: Tensor, same: Tensor, weight: Tensor, sharpness: tuple[float, ...]) -> Tensor:
+    """Return the inverse temperature with which rows predict best.
+
+    Parameters
+    ----------
+    distance, same
+        As in :func:`log_nearness`.
+    weight
+        Weight of each cell (n,).
+    sharpness
+        What to choose from, in units of one over the median distance.
+    """
+    scale = 1 / distance.median().clamp_min(_TINY)
+
+    def error(beta: Tensor) -> float:
+        own, every = log_nearness(distance, same, beta)
+        return float((every - own) @ weight)
+
+    return min((scale * value for value in sharpness), key=error)
