@@ -1,0 +1,108 @@
+"""The section of ``docs/benchmark.md`` on several splits: ours against the simple baselines of each task.
+
+Split 0 comes from ``benchmark.csv``, further ones from ``splits.csv``, which the same command makes with ``--splits 1,2``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CELL_TYPES = ("zheng", "tabula_muris", "baron", "kang")
+SIMPLE = (
+    "random", "random_donor", "herding", "k_center", "k_medoids", "geosketch", "scvalue", "class_mean", "class_mean_log",
+    "kmeans", "kmeans_log",
+)  # fmt: skip
+
+
+def joined(*paths: Path) -> pd.DataFrame:
+    """Return the runs of several files that ended well, of the methods and the splits that every method here has."""
+    import pandas as pd
+
+    from scdd.benchmark._store import read_results
+
+    table = pd.concat([read_results(path) for path in paths])
+    table = table[(table["status"] == "ok") & table["method"].isin([*SIMPLE, "scdd", "full", "full-balanced"])]
+    splits = table.groupby("method")["split"].unique().map(set)
+    table = table[table["split"].isin(set.intersection(*splits))]
+    means = table[table["method"].str.startswith("class_mean")]  # one row a class, whatever n: a rival at every n
+    return pd.concat([table, *(means.assign(n=n) for n in sorted(set(table["n"]) - {0, *means["n"]}))])
+
+
+def against_baselines(runs: pd.DataFrame, ours: str = "scdd") -> pd.DataFrame:
+    """Return, for each n and group of tasks, by how much ``ours`` leads the best simple baseline of each task."""
+    import pandas as pd
+    from scipy.stats import wilcoxon
+
+    rows = []
+    for tasks, name in ((sorted(set(runs["task"])), "all tasks"), (list(CELL_TYPES), "cell types")):
+        by_split = runs[runs["task"].isin(tasks)].groupby(["n", "task", "split", "method"])["macro_f1"].mean().unstack()
+        for n in sorted(set(by_split.index.get_level_values("n")) - {0}):
+            part, full = by_split.loc[n], by_split.loc[0]
+            by_task = part.groupby("task").mean()
+            winner = by_task[[m for m in SIMPLE if m in by_task]].idxmax(axis=1)
+            pairs = pd.Series({key: run[ours] - run[winner[key[0]]] for key, run in part.iterrows()})
+            lead = 100 * pairs.groupby(level=0).mean()
+            share = [float((part[ours] / full[reference]).mean()) for reference in ("full", "full-balanced")]
+            rows.append(
+                (n, f"{name} ({len(tasks)})", f"{part[ours].mean():.3f}", f"{lead.mean():+.1f}",
+                 f"{100 * pairs.groupby(level=1).mean().std():.1f}", f"{lead.min():+.1f} ({lead.idxmin()})",
+                 f"{int((lead > 0).sum())}", f"{wilcoxon(pairs).pvalue:.3f}", *(f"{value:.3f}" for value in share))
+            )  # fmt: skip
+    columns = ["n", "tasks", ours, "lead, points", "sd over splits", "worst task", "tasks won", "p"]
+    return pd.DataFrame(rows, columns=[*columns, "of full data", "of balanced full data"])
+
+
+def by_task(runs: pd.DataFrame, ours: str = "scdd") -> pd.DataFrame:
+    """Return the score of ``ours`` and its lead over the best simple baseline, for each task and n."""
+    import pandas as pd
+
+    scores = runs.groupby(["task", "n", "method", "split", "seed"])["macro_f1"].mean()
+    rows = []
+    for task in sorted(set(runs["task"])):
+        row = [task]
+        for n in sorted(set(runs["n"]) - {0}):
+            mine = scores.loc[task, n, ours]
+            means = scores.loc[task, n].groupby("method").mean()
+            best = means[[m for m in SIMPLE if m in means]]
+            row.append(
+                f"{mine.mean():.3f} ± {mine.std():.3f} ({100 * (mine.mean() - best.max()):+.1f}, {best.idxmax()})"
+            )
+        rows.append((*row, f"{scores.loc[task, 0, 'full'].mean():.3f}"))
+    columns = ["task", *(f"n = {n}" for n in sorted(set(runs["n"]) - {0})), "full data"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def by_model(runs: pd.DataFrame, ours: str = "scdd") -> pd.DataFrame:
+    """Return, for each model, the lead over herding at each n, and the score at n = 1 as a share of full data."""
+    import pandas as pd
+
+    scores = runs.groupby(["model", "n", "method", "task"])["macro_f1"].mean()
+    rows = []
+    for model in sorted(set(runs["model"])):
+        table = scores.loc[model].unstack("method")
+        leads = {n: 100 * (table.loc[n, ours] - table.loc[n, "herding"]) for n in (1, 10, 50)}
+        share = table.loc[1, ours] / table.loc[0, "full"]
+        four = [share[share.index.isin(CELL_TYPES)].mean(), share.mean()]
+        told = [f"{lead[lead.index.isin(CELL_TYPES)].mean():+.1f} / {lead.mean():+.1f}" for lead in leads.values()]
+        rows.append((model, *told, " / ".join(f"{value:.3f}" for value in four)))
+    columns = ["model", *(f"over herding, n = {n}" for n in (1, 10, 50)), "of full data, n = 1"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def section(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return paragraphs, each with its table."""
+    splits, seeds = sorted(set(runs["split"])), sorted(set(runs["seed"]))
+    return [
+        (
+            f"{len(splits)} splits x {len(seeds)} seeds: scdd against the simple baselines ({', '.join(SIMPLE)}), of which "
+            "the best on each task is chosen after the fact, over all splits. p: paired Wilcoxon test over tasks and splits, "
+            "two-sided, against that baseline.",
+            against_baselines(runs),
+        ),
+        ("Each task: macro-F1, mean ± sd over splits and seeds (lead over the best simple baseline, in points).", by_task(runs)),
+        ("Each model, on the cell-type tasks / on all tasks: points over herding, and the share of full data.", by_model(runs)),
+    ]  # fmt: skip
