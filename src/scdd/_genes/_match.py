@@ -1,0 +1,279 @@
+"""Find the genes of the data in a vocabulary, by name: once for all encoders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike, NDArray
+
+from scdd._genes._identify import GeneIds, as_text, identify_genes, kinds_of, without_version
+from scdd._genes._refuse import reason
+from scdd.errors import GeneError, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MADE_UNIQUE = re.compile(r"(.+)-\d+")  # what var_names_make_unique() appends
+_COLUMN_SHARE = 0.5  # of the values of a column that must be of the right kind
+
+
+@dataclass(frozen=True, eq=False)
+class GeneMatch:
+    """Where each gene of the data stands in a vocabulary.
+
+    Attributes
+    ----------
+    target
+        int64 (n_genes,): position in the vocabulary, -1 where the gene is not in it. Several genes may have one target:
+        their counts are summed.
+    n_vocabulary
+        Number of genes of the vocabulary.
+    ids, vocabulary_ids
+        What kind of names the genes and the vocabulary have.
+    by
+        How many genes were found in which way: ``"name"``, ``"version"`` (Ensembl id without its version), ``"column"``,
+        ``"alias"``, ``"dot"``, ``"case"`` and ``"made unique"``.
+    column
+        The column of ``var`` whose identifiers were used, if any.
+    share
+        Share of the counts that belongs to genes that were found; None where the counts were not given.
+    missing
+        The first names that were not found.
+    """
+
+    target: NDArray[np.int64]
+    n_vocabulary: int
+    ids: GeneIds
+    vocabulary_ids: GeneIds
+    by: Mapping[str, int]
+    column: str | None
+    share: float | None
+    missing: tuple[str, ...]
+
+    @property
+    def n_genes(self) -> int:
+        """Number of genes of the data."""
+        return len(self.target)
+
+    @property
+    def n_matched(self) -> int:
+        """Number of genes of the data that were found."""
+        return int((self.target >= 0).sum())
+
+    @cached_property
+    def n_found(self) -> int:
+        """Number of genes of the vocabulary that the data has."""
+        return len(np.unique(self.target[self.target >= 0]))
+
+    def align(self, counts: sp.csr_matrix) -> sp.csr_matrix:
+        """Bring counts to the genes of the vocabulary, in its order; those of one target are summed.
+
+        Parameters
+        ----------
+        counts
+            CSR (n, n_genes).
+
+        Returns
+        -------
+        CSR (n, n_vocabulary) of the same type, with sorted indices; genes that the data lacks have no entries.
+        """
+        out = sp.csr_matrix(counts @ self._projection)
+        out.sum_duplicates()
+        return out.astype(counts.dtype, copy=False)
+
+    @cached_property
+    def _projection(self) -> sp.csr_matrix:
+        rows = np.flatnonzero(self.target >= 0)
+        ones = np.ones(len(rows), dtype=np.float32)
+        return sp.csr_matrix((ones, (rows, self.target[rows])), shape=(self.n_genes, self.n_vocabulary))
+
+    def require(self, what: str, *, min_genes: int = 1, min_share: float = 0.0) -> None:
+        """Raise where too little was found, with the cause and what to do.
+
+        Parameters
+        ----------
+        what
+            Whose vocabulary it is, for the message: ``"encoder 'scgpt'"``.
+        min_genes
+            Genes of the vocabulary that the data must have.
+        min_share
+            Share of the counts that must belong to genes that were found.
+
+        Raises
+        ------
+        scdd.errors.GeneError
+            If fewer genes, or a smaller share, were found.
+        """
+        few, little = self.n_found < max(min_genes, 1), self.share is not None and self.share < min_share
+        if few or little:
+            wanted = f"{min_genes} genes" if few else f"{min_share:.0%} of the counts"
+            msg = f"The genes do not fit {what}, which needs {wanted}: {self}. {reason(self)}"
+            raise GeneError(msg)
+
+    def __str__(self) -> str:
+        share = "" if self.share is None else f", {self.share:.1%} of the counts"
+        ways = ", ".join(f"{n} by {way}" for way, n in self.by.items() if n)
+        if self.column is not None:
+            ways = ways.replace("by column", f"by var[{self.column!r}]")
+        merged = self.n_matched - self.n_found
+        return (
+            f"{self.n_found} of {self.n_vocabulary} genes of the vocabulary ({self.vocabulary_ids}) found among "
+            f"{self.n_genes} genes named by {self.ids}{share}"
+            + (f" ({ways})" if ways else "")
+            + (f"; counts of {merged} repeated genes summed" if merged else "")
+        )
+
+
+def match_genes(
+    genes: ArrayLike,
+    vocabulary: ArrayLike,
+    *,
+    var: pd.DataFrame | None = None,
+    aliases: Mapping[str, str] | None = None,
+    totals: ArrayLike | None = None,
+) -> GeneMatch:
+    """Find genes in a vocabulary by name.
+
+    In this order: the name itself; an Ensembl id without its version; a column of ``var`` that holds the identifiers of the
+    vocabulary (``gene_ids``, ``ensembl_id``, ``feature_name``, ...); an alias; the name with hyphens for the dots that R
+    puts in their place; the name in capitals, which also takes mouse symbols to their human namesakes; the name without the
+    number that ``var_names_make_unique()`` appends.
+
+    Parameters
+    ----------
+    genes
+        Names of the genes of the data (n_genes,).
+    vocabulary
+        Names of the genes that are known (n_vocabulary,): symbols or Ensembl ids.
+    var
+        Table of the genes, for a column with the other identifier; one row per gene.
+    aliases
+        Other names of genes: from an alias, an earlier symbol or an id to a name in the vocabulary.
+    totals
+        Counts per gene (n_genes,), to tell which share of the counts was found.
+
+    Returns
+    -------
+    The match, which brings counts to the vocabulary and tells what was found. Nothing is raised where nothing was found:
+    :meth:`GeneMatch.require` does.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If ``var`` or ``totals`` has another length than there are genes.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> match = scdd.pp.match_genes(["Ins", "GCG", "TP53.1"], ["GCG", "INS", "SST"])
+    >>> match.target
+    array([ 1,  0, -1])
+    >>> print(match)
+    2 of 3 genes of the vocabulary (human symbols) found among 3 genes named by symbols (1 by name, 1 by case)
+    """
+    names, known = as_text(genes), as_text(vocabulary)
+    for what, value in (("var", var), ("totals", totals)):
+        if value is not None and len(value) != len(names):  # type: ignore[arg-type]
+            msg = f"{what} has {len(value)} rows for {len(names)} genes."  # type: ignore[arg-type]
+            raise InputError(msg)
+    ids, known_ids = identify_genes(names), identify_genes(known)
+    search = _Search(names, known)
+    search.step("name", lambda name: name)
+    search.step("version", without_version)
+    column = None if var is None else _column(search, var, known_ids)
+    if column is not None:
+        values = as_text(np.asarray(var[column], dtype=object))  # type: ignore[index]
+        search.step("column", without_version, values)
+    if aliases:
+        capitals = {without_version(name).upper(): target for name, target in aliases.items()}
+        search.step("alias", lambda name: capitals.get(without_version(name).upper(), ""))
+    search.step("dot", lambda name: name.replace(".", "-"))
+    search.step_by_case()
+    if column is None:  # else a column tells repeated symbols apart
+        search.step_made_unique()
+
+    target = search.target
+    share = None
+    if totals is not None:
+        weights = np.asarray(totals, dtype=np.float64)
+        share = float(weights[target >= 0].sum() / weights.sum()) if weights.sum() > 0 else 0.0
+    missing = tuple(names[target < 0][:5])
+    used = column if search.by.get("column") else None
+    return GeneMatch(target, len(known), ids, known_ids, search.by, used, share, missing)
+
+
+class _Search:
+    """Genes that are still to be found, and in which way the others were."""
+
+    def __init__(self, names: NDArray[np.object_], known: NDArray[np.object_]) -> None:
+        self.names, self.by = names, dict[str, int]()
+        self.target = np.full(len(names), -1, dtype=np.int64)
+        self._exact: dict[str, int] = {}
+        self._capitals: dict[str, int] = {}
+        for position, name in enumerate(known):
+            for written in (name, without_version(name)):
+                self._exact.setdefault(written, position)
+        for position, name in enumerate(known):
+            # two names that differ in case only are told apart by case alone
+            upper = name.upper()
+            self._capitals[upper] = -1 if self._capitals.get(upper, position) != position else position
+        for empty in (self._exact, self._capitals):
+            empty.pop("", None)
+
+    def left(self) -> list[int]:
+        """Return the genes that are not found yet."""
+        return [int(i) for i in np.flatnonzero(self.target < 0)]
+
+    def step(self, way: str, rewrite: Callable[[str], str], names: NDArray[np.object_] | None = None) -> None:
+        """Look the genes up that are not found yet, under another name."""
+        names = self.names if names is None else names
+        self._record(way, {i: self._exact.get(rewrite(names[i]), -1) for i in self.left()})
+
+    def step_by_case(self) -> None:
+        """Look names up in capitals; a gene that was found under its own name is not mixed with a namesake."""
+        taken = set(self.target[self.target >= 0].tolist())
+        found = {i: self._capitals.get(self.names[i].upper(), -1) for i in self.left()}
+        self._record("case", {i: position for i, position in found.items() if position not in taken})
+
+    def step_made_unique(self) -> None:
+        """Give ``TBCE-1`` the target of ``TBCE``, where both are in the data."""
+        position = {name: i for i, name in enumerate(self.names)}
+        found = {}
+        for i in self.left():
+            match = _MADE_UNIQUE.fullmatch(self.names[i])
+            if match and match.group(1) in position:
+                found[i] = int(self.target[position[match.group(1)]])
+        self._record("made unique", found)
+
+    def count(self, names: NDArray[np.object_]) -> int:
+        """Return how many of the genes that are not found yet would be, under these names."""
+        return sum(without_version(names[i]) in self._exact for i in self.left())
+
+    def _record(self, way: str, found: Mapping[int, int]) -> None:
+        hits = {i: position for i, position in found.items() if position >= 0}
+        self.target[list(hits)] = list(hits.values())
+        if hits:
+            self.by[way] = len(hits)
+
+
+def _column(search: _Search, var: pd.DataFrame, known: GeneIds) -> str | None:
+    """Return the column of ``var`` that finds the most further genes, among those with names of the right kind."""
+    wanted = 1 if known.kind == "ensembl" else 0
+    best, most = None, 0
+    for column in var.columns:
+        values = var[column]
+        if values.dtype.kind in "biufcmM":
+            continue
+        names = as_text(np.asarray(values, dtype=object))
+        if np.mean(kinds_of(names) == wanted) < _COLUMN_SHARE:
+            continue
+        n = search.count(names)
+        if n > most:
+            best, most = column, n
+    return best
