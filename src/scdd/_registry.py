@@ -48,7 +48,7 @@ class Registry(Generic[T]):
         """Return what is registered under ``name``, or raise an error that lists what there is."""
         if name in self._items:
             return self._items[name]
-        close = difflib.get_close_matches(str(name), self._items, n=1)
+        close = difflib.get_close_matches(str(name), self.names(), n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         msg = f"Unknown {self.kind} {name!r}.{hint} Available: {', '.join(self.names())}."
         raise InputError(msg)

@@ -1,25 +1,33 @@
-"""Encoders: from counts to an embedding. ``scdd.encoders.get("pca")`` finds one, ``ENCODERS`` holds them all."""
+"""Encoders: from counts to an embedding. ``scdd.encoders.get("pca")`` finds one, ``scdd.encoders.list()`` tells of all."""
 
 from __future__ import annotations
 
-from scdd.encoders._base import ENCODERS, Cells, EmbeddingFeatures, Encoder, EncoderInfo, Features
+from scdd.encoders._base import Cells, EmbeddingFeatures, Encoder, EncoderInfo, Features
+from scdd.encoders._checkpoint import CheckpointEncoder
 from scdd.encoders._get import get
+from scdd.encoders._list import list
 from scdd.encoders._pca import PCAEncoder
 from scdd.encoders._precomputed import PrecomputedEncoder
+from scdd.encoders._registry import ENCODERS, EncoderRegistry
+from scdd.encoders._scimilarity import SCimilarityEncoder
 from scdd.encoders._scvi import ScviEncoder
 from scdd.encoders._self import ExpressionFeatures, SelfEncoder
 
 __all__ = [
     "ENCODERS",
     "Cells",
+    "CheckpointEncoder",
     "EmbeddingFeatures",
     "Encoder",
     "EncoderInfo",
+    "EncoderRegistry",
     "ExpressionFeatures",
     "Features",
     "PCAEncoder",
     "PrecomputedEncoder",
+    "SCimilarityEncoder",
     "ScviEncoder",
     "SelfEncoder",
     "get",
+    "list",
 ]

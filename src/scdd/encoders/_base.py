@@ -6,15 +6,19 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from scdd._registry import Registry
 from scdd.data import Source
 from scdd.errors import EncoderError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scdd._genes import GeneMatch
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,8 @@ class EncoderInfo:
         Number of genes it knows; None if it takes those of the data.
     normalisation
         What it does with the counts, in words.
+    dim
+        Width of the embedding; None where the data, an argument or the checkpoint decides.
     differentiable, stochastic, cell_set_dependent
         Whether gradients reach the input, whether two calls differ, whether a cell's embedding depends on the other
         cells of the call.
@@ -40,7 +46,11 @@ class EncoderInfo:
         Of the weights.
     trained_on
         Studies whose cells it was trained on, named as in the tasks of the benchmark (accessions such as
-        ``"GSE84133"``); empty where it is fitted to the data at hand.
+        ``"GSE84133"``); empty where it is fitted to the data at hand, and where its authors name none.
+    argument
+        What stands behind the colon of ``name:argument``; empty if nothing does.
+    extra
+        The extra of scdd that it needs; empty if none.
     """
 
     name: str
@@ -49,12 +59,15 @@ class EncoderInfo:
     species: str = "any"
     n_vocabulary: int | None = None
     normalisation: str = "counts / total x 1e4, log1p"
+    dim: int | None = None
     differentiable: bool = False
     stochastic: bool = False
     cell_set_dependent: bool = False
     licence: str = "of the data"
     citation: str = ""
     trained_on: tuple[str, ...] = ()
+    argument: str = ""
+    extra: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,10 @@ class Cells:
         Embeddings that came with the cells, by key.
     adata
         The AnnData itself, for encoders that wrap a model which needs it.
+    var
+        Table of the genes, whose columns may hold another identifier.
+    kept
+        Rows of ``adata`` that are cells of the source (n_obs,); None: all.
     """
 
     source: Source
@@ -80,6 +97,8 @@ class Cells:
     hvg: NDArray[np.int64]
     obsm: Mapping[str, Any] = field(default_factory=dict)
     adata: Any = None
+    var: pd.DataFrame | None = None
+    kept: NDArray[np.int64] | None = None
 
 
 class Features(Protocol):
@@ -115,9 +134,11 @@ class Encoder(ABC):
     cells with the same encoder; foundation encoders whose weights stay on disk return none and are named by path.
     """
 
-    info: ClassVar[EncoderInfo]
+    info: EncoderInfo
     #: Hash of the first embedding, which stands for weights that are not ours to save
     embedding_digest: str = ""
+    #: Where the genes of the last cells were found in the vocabulary, for encoders that have one
+    coverage: GeneMatch | None = None
 
     def fit(self, cells: Cells, *, seed: int) -> None:  # noqa: B027
         """Adapt to the data before the first call; pretrained encoders check here that they know the genes."""
@@ -145,16 +166,25 @@ class Encoder(ABC):
         """The text that :func:`scdd.encoders.get` turns into this encoder again."""
         return self.info.name
 
+    def file_hashes(self) -> dict[str, str]:
+        """Return the sha256 of each file that the embedding depends on, the weights first; none if nothing is on disk."""
+        return {}
+
     def content_hash(self) -> str:
-        """Return a hash of the name, the version, and the arrays (or, where there are none, of the first embedding).
+        """Return a hash of the name, the version, the files on disk and the arrays; without any, of the first embedding.
 
         Two encoders with the same hash give the same embedding.
         """
-        digest = hashlib.sha256(f"{self.spec}/{self.info.version}".encode())
+        files = self.file_hashes()
+        # files are told by what they hold, not by where they lie
+        name = self.info.name if files else self.spec
+        digest = hashlib.sha256(f"{name}/{self.info.version}".encode())
+        for file, content in sorted(files.items()):
+            digest.update(f"{file}/{content}".encode())
         for name, array in sorted(self.arrays().items()):
             digest.update(f"{name}/{array.dtype.str}/{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
-        if not self.arrays():
+        if not self.arrays() and not files:
             digest.update(self.embedding_digest.encode())
         return digest.hexdigest()[:16]
 
@@ -171,6 +201,3 @@ def check_embedding(embedding: NDArray[np.float32], n_obs: int, name: str) -> No
             f"(first: {', '.join(map(str, bad[:5]))}). Remove these cells or repair the embedding."
         )
         raise EncoderError(msg)
-
-
-ENCODERS: Registry[type[Encoder]] = Registry("encoder")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from scdd.encoders._base import ENCODERS, Encoder
+from scdd.encoders._base import Encoder
+from scdd.encoders._registry import ENCODERS
 from scdd.errors import InputError, InputTypeError
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd._rng import stream
-from scdd.encoders._base import ENCODERS, Cells, Encoder, EncoderInfo
+from scdd.encoders._base import Cells, Encoder, EncoderInfo
+from scdd.encoders._registry import ENCODERS
 from scdd.encoders._self import ExpressionFeatures
 from scdd.errors import EncoderError, InputError, NotTrainedError
 

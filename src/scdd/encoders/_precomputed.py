@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scdd.encoders._base import ENCODERS, Cells, Encoder, EncoderInfo
+from scdd.encoders._base import Cells, Encoder, EncoderInfo
+from scdd.encoders._registry import ENCODERS
 from scdd.errors import EncoderError
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from scdd.encoders._base import ENCODERS, Cells, Encoder, EncoderInfo, Features
+from scdd.encoders._base import Cells, Encoder, EncoderInfo, Features
+from scdd.encoders._registry import ENCODERS
 from scdd.errors import EncoderError
 
 

@@ -16,7 +16,7 @@ from scdd._rng import stream
 from scdd._version import versions
 from scdd.encoders import Encoder
 from scdd.encoders import get as get_encoder
-from scdd.errors import CorruptModelError, InputError
+from scdd.errors import CorruptModelError, EncoderError, InputError, ScddError
 from scdd.io import read_model, write_model
 from scdd.model._cells import align_genes
 from scdd.model._metadata import Metadata
@@ -59,6 +59,7 @@ def save(model: SCDD, path: Path, *, overwrite: bool) -> None:
         "metadata": model._meta.to_json(),
         "setup_args": model.registry["setup_args"],
         "encoder": model._encoder.spec,
+        "encoder_files": model._encoder.file_hashes(),
         "engine": model._engine,
         "seed": model._seed,
         "status": model._status,
@@ -74,6 +75,8 @@ def load(cls: type[SCDD], path: Path, adata: AnnData | None, *, encoder: Any) ->
     tensors, config = read_model(path)
     try:
         model = _restore(cls, tensors, config, encoder)
+    except ScddError:
+        raise
     except (KeyError, TypeError, RuntimeError) as error:
         msg = f"{path} does not hold a model that this version of scdd can read: {error}."
         raise CorruptModelError(msg) from error
@@ -91,7 +94,8 @@ def _restore(cls: type[SCDD], tensors: dict[str, NDArray[Any]], config: dict[str
     state = {name.removeprefix(_MODULE): t for name, t in tensors.items() if name.startswith(_MODULE)}
     model.module = new_module(ModuleShape(**shape), state["hvg"], int(config["seed"]))
     model.module.load_state_dict({name: torch.from_numpy(t.copy()) for name, t in state.items()})
-    model._encoder = encoder if isinstance(encoder, Encoder) else get_encoder(encoder or config["encoder"])
+    model._encoder = _encoder(encoder or config["encoder"], config.get("encoder_files", {}))
+    model._device = "auto"
     arrays = {name.removeprefix(_ENCODER): t for name, t in tensors.items() if name.startswith(_ENCODER)}
     if arrays:
         model._encoder.restore(arrays)
@@ -105,6 +109,21 @@ def _restore(cls: type[SCDD], tensors: dict[str, NDArray[Any]], config: dict[str
     return model
 
 
+def _encoder(encoder: Any, files: dict[str, str]) -> Encoder:
+    """Return the encoder of a saved model, if the files that it was saved with are still the same."""
+    found = get_encoder(encoder)
+    present = found.file_hashes() if files else {}
+    changed = [name for name, digest in files.items() if present.get(name) != digest]
+    if changed:
+        msg = (
+            f"The model was trained with other files of the encoder than those of {found.spec!r}: {', '.join(changed)} "
+            f"changed (sha256 {files[changed[0]][:12]}... expected). Bring the old files back, or name the folder that "
+            "holds them: SCDD.load(path, encoder=...)."
+        )
+        raise EncoderError(msg)
+    return found
+
+
 def attach_cells(model: SCDD, adata: AnnData) -> None:
     """Give a model cells to distil: the same genes, and only classes and batches that it knows."""
     meta = model._meta
@@ -113,7 +132,7 @@ def attach_cells(model: SCDD, adata: AnnData) -> None:
     # a saved model holds the names of the genes only; and what the door says belongs to the cells
     model._meta = replace(meta, var=model._checked.var, warnings=list(model._checked.warnings))
     model._obsm, model._cells_adata = aligned.obsm, aligned
-    model._features = model._encoder.features(model._cells(model.module.hvg.cpu().numpy()))
+    model._features = model._encoder.features(model._cells(model.module.hvg.cpu().numpy()), device=model._device)
     model._latents = None
 
 

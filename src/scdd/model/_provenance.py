@@ -28,6 +28,8 @@ def provenance(model: SCDD) -> dict[str, Any]:
             "version": model._encoder.info.version,
             "licence": model._encoder.info.licence,
             "hash": model._encoder.content_hash(),
+            "sha256": next(iter(model._encoder.file_hashes().values()), None),
+            "genes": None if model._encoder.coverage is None else str(model._encoder.coverage),
         },
         "engine": model._engine,
         "training": model._status,

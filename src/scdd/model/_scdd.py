@@ -19,12 +19,12 @@ from scdd._budget import SmallClass, deadline, resolve_sizes
 from scdd._compat import warn
 from scdd._rng import Seed, canonical_seed, stream
 from scdd.distill import DistillConfig, distill, most_steps, resolve_config
-from scdd.encoders import Cells, Encoder
+from scdd.encoders import Encoder
 from scdd.encoders import get as get_encoder
 from scdd.errors import InputError
 from scdd.model import _persist
 from scdd.model._anndata import distilled_anndata, generated_anndata
-from scdd.model._cells import KeptObsm, align_genes, class_sizes, require_all_kept, unlabelled_source
+from scdd.model._cells import align_genes, class_sizes, require_all_kept, unlabelled_source
 from scdd.model._provenance import overall_status, provenance
 from scdd.model._quality import quality
 from scdd.model._sample import draw_conditions, sample_counts, sample_latents
@@ -58,6 +58,8 @@ class SCDD(ModelState, BaseModelClass):
         How the generator is trained: ``"energy"``, ``"drifting"`` or ``"consistency"``.
     seed
         Seed of everything random.
+    device
+        Where a pretrained encoder embeds the cells: ``"cpu"``, ``"cuda"``, ...; ``"auto"`` takes a GPU if there is one.
 
     Examples
     --------
@@ -84,6 +86,7 @@ class SCDD(ModelState, BaseModelClass):
         n_top_genes: int = 2000,
         engine: str = "energy",
         seed: Seed = 0,
+        device: str = "auto",
     ) -> None:
         super().__init__(adata)
         args = self.registry["setup_args"]
@@ -95,7 +98,7 @@ class SCDD(ModelState, BaseModelClass):
             layer=args["layer"],
         )
         self._attach(checked, adata)
-        self._build(get_encoder(encoder), n_latent, n_hidden, n_top_genes, engine, canonical_seed(seed))
+        self._build(get_encoder(encoder), n_latent, n_hidden, n_top_genes, engine, canonical_seed(seed), device)
         self.init_params_ = self._get_init_params(locals())
 
     @classmethod
@@ -110,6 +113,7 @@ class SCDD(ModelState, BaseModelClass):
         n_top_genes: int = 2000,
         engine: str = "energy",
         seed: Seed = 0,
+        device: str = "auto",
     ) -> Self:
         """Return a model of an input that went through :func:`scdd.pp.check`; nothing is written into any AnnData.
 
@@ -119,14 +123,14 @@ class SCDD(ModelState, BaseModelClass):
             The checked input.
         adata
             The AnnData it came from, for encoders that read ``obsm``.
-        encoder, n_latent, n_hidden, n_top_genes, engine, seed
+        encoder, n_latent, n_hidden, n_top_genes, engine, seed, device
             As in :class:`SCDD`.
         """
         model = cls.__new__(cls)
         setup = {name: getattr(checked, name) for name in ("labels_key", "batch_key", "donor_key", "layer")}
         BaseModelClass.__init__(model, registry=_persist.registry(cls.__name__, setup))
         model._attach(checked, adata)
-        model._build(get_encoder(encoder), n_latent, n_hidden, n_top_genes, engine, canonical_seed(seed))
+        model._build(get_encoder(encoder), n_latent, n_hidden, n_top_genes, engine, canonical_seed(seed), device)
         return model
 
     @classmethod
@@ -249,14 +253,8 @@ class SCDD(ModelState, BaseModelClass):
             return self._latents.copy()
         adata = align_genes(adata, self._meta.genes)
         source = unlabelled_source(adata, layer if layer is not None else self._meta.layer)
-        cells = Cells(
-            source,
-            np.asarray(self._meta.genes),
-            self.module.hvg.cpu().numpy(),
-            KeptObsm(adata.obsm, slice(None)),
-            adata,
-        )
-        return encode(self.module, source, self._encoder.features(cells), batch_size=batch_size)
+        features = self._encoder.features(self._other_cells(adata, source), device=self._device)
+        return encode(self.module, source, features, batch_size=batch_size)
 
     def generate(
         self,
@@ -392,6 +390,11 @@ class SCDD(ModelState, BaseModelClass):
         adata
             Cells to go on with (:meth:`distill` needs them, :meth:`generate` does not). Genes are matched by name.
         encoder
-            The encoder, where it cannot be made from its name (a trained scvi-tools model).
+            The encoder, where its name is not enough (a trained scvi-tools model), or its checkpoint lies elsewhere now.
+
+        Raises
+        ------
+        scdd.errors.CorruptModelError, scdd.errors.EncoderError
+            If the folder is damaged, or the checkpoint of its encoder is gone or another one.
         """
         return _persist.load(cls, Path(dir_path), adata, encoder=encoder)

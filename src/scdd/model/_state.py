@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from scdd._compat import var_frame
 from scdd.encoders import Cells, EmbeddingFeatures, Encoder, Features
 from scdd.errors import InputError, NotTrainedError
 from scdd.model import _persist
@@ -35,6 +36,7 @@ class ModelState:
     _latents: NDArray[np.float32] | None
     _engine: str
     _seed: int
+    _device: str
     _status: dict[str, str]
     _seconds: dict[str, float]
     _quality: dict[str, float]
@@ -46,13 +48,16 @@ class ModelState:
         self._cells_adata = adata
         self._latents: NDArray[np.float32] | None = None
 
-    def _build(self, encoder: Encoder, n_latent: int, n_hidden: int, n_top_genes: int, engine: str, seed: int) -> None:
+    def _build(
+        self, encoder: Encoder, n_latent: int, n_hidden: int, n_top_genes: int, engine: str, seed: int, device: str
+    ) -> None:
         source = self._source
+        self._device = device
         self._encoder, self._engine, self._seed = encoder, engine, seed
         hvg = np.flatnonzero(highly_variable(source, n_top=n_top_genes, seed=seed))
         cells = self._cells(hvg)
         encoder.fit(cells, seed=seed)
-        self._features: Features | None = encoder.features(cells)
+        self._features: Features | None = encoder.features(cells, device=device)
         shape = ModuleShape(
             n_features=self._features.dim,
             n_vars=source.n_vars,
@@ -80,7 +85,13 @@ class ModelState:
     def _cells(self, hvg: NDArray[np.int64]) -> Cells:
         kept = self._checked.kept if self._checked is not None else slice(None)
         obsm = KeptObsm(self._obsm, kept)
-        return Cells(self._source, np.asarray(self._meta.genes), hvg, obsm, self._cells_adata)
+        rows = None if self._checked is None else self._checked.kept
+        return Cells(self._source, np.asarray(self._meta.genes), hvg, obsm, self._cells_adata, self._meta.var, rows)
+
+    def _other_cells(self, adata: AnnData, source: Source) -> Cells:
+        """Return cells that are not those of the model, with its genes in its order."""
+        genes, hvg = np.asarray(self._meta.genes), self.module.hvg.cpu().numpy()
+        return Cells(source, genes, hvg, KeptObsm(adata.obsm, slice(None)), adata, var_frame(adata))
 
     @property
     def status(self) -> dict[str, str]:

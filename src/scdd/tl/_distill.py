@@ -172,7 +172,7 @@ def distill(
 
     from scdd.model import SCDD  # seconds to import: after everything that can be refused
 
-    model = SCDD.from_checked(checked, adata, encoder=encoder, seed=seed)
+    model = SCDD.from_checked(checked, adata, encoder=encoder, seed=seed, device=device)
     model.train(
         accelerator=accelerator,
         devices=devices,

@@ -1,0 +1,143 @@
+"""Encoders of other packages: named by an entry point, loaded when asked for, told in the table."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scdd
+from scdd.encoders import ENCODERS, EncoderInfo
+from scdd.errors import EncoderError, InputError, ScddWarning
+
+from ._checkpoints import cells
+
+GUIDE = Path(__file__).parents[2] / "docs" / "user_guide" / "encoders.md"
+
+
+def install(folder: Path, package: str, code: str, points: dict[str, str]) -> None:
+    """Put a package and its metadata into a folder, as pip would."""
+    (folder / package).mkdir(parents=True)
+    (folder / package / "__init__.py").write_text(code)
+    info = folder / f"{package}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    lines = [f"{name} = {target}" for name, target in points.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[scdd.encoders]", *lines, ""]))
+    importlib.invalidate_caches()
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A folder of installed packages; what they register is forgotten afterwards."""
+    before, modules = dict(ENCODERS._items), set(sys.modules)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    ENCODERS._items.clear()
+    ENCODERS._items.update(before)
+    for name in set(sys.modules) - modules:
+        if name.startswith("their_"):
+            del sys.modules[name]
+
+
+CODE = '''
+import numpy as np
+from scdd.encoders import Encoder, EncoderInfo
+
+class Depth(Encoder):
+    """The log of the total count."""
+
+    info = EncoderInfo(name="depth", dim=1, licence="BSD-3-Clause", citation="none")
+
+    def encode(self, cells, *, batch_size=4096, device="cpu"):
+        return np.log(cells.source.library)[:, None].astype(np.float32)
+
+class Argument(Depth):
+    info = EncoderInfo(name="power", dim=1, licence="BSD-3-Clause", argument="number")
+
+    def __init__(self, power=1):
+        self.power = float(power)
+'''
+
+
+def test_package_is_found_and_loaded_only_when_asked_for(site: Path):
+    install(site, "their_package", CODE, {"depth": "their_package:Depth", "power": "their_package:Argument"})
+    assert {"depth", "power", "pca"} <= set(ENCODERS.names())
+    assert "depth" in ENCODERS
+    assert "their_package" not in sys.modules
+    encoder = scdd.encoders.get("depth")
+    data = cells([f"g{i}" for i in range(50)], rate=3)
+    np.testing.assert_allclose(encoder.features(data).embedding[:, 0], np.log(data.source.library), rtol=1e-6)
+    assert type(scdd.encoders.get("depth")) is type(encoder)
+    assert scdd.encoders.get("power:3").power == 3
+    table = scdd.encoders.list()
+    assert table.loc["depth", "package"] == "their_package"
+    assert table.loc["depth", "licence"] == "BSD-3-Clause"
+
+
+def test_package_that_registers_by_decorator_too(site: Path):
+    code = CODE.replace("class Depth", '@ENCODERS.register("depth")\nclass Depth').replace(
+        "import Encoder,", "import ENCODERS, Encoder,"
+    )
+    install(site, "their_package", code, {"depth": "their_package:Depth"})
+    assert scdd.encoders.get("depth").info.dim == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "target", "words"),
+    [
+        ("import no_such_module_at_all", "their_broken:Depth", "ModuleNotFoundError.*no_such_module_at_all"),
+        ("raise ValueError('oops')", "their_broken:Depth", "ValueError: oops"),
+        ("x = 1", "their_broken:Depth", "AttributeError"),
+        ("Depth = 3", "their_broken:Depth", "no subclass of scdd.encoders.Encoder"),
+        ("class Depth: ...", "their_broken:Depth", "no subclass of scdd.encoders.Encoder"),
+        ("import scdd\nclass Depth(scdd.encoders.Encoder): ...", "their_broken:Depth", "encode.* of its own"),
+        (CODE.replace('"depth"', '"other"'), "their_broken:Depth", "needs info = EncoderInfo.name='depth'"),
+    ],
+)
+def test_package_that_is_broken_is_named_and_does_not_break_the_rest(site: Path, code: str, target: str, words: str):
+    install(site, "their_broken", code, {"depth": target})
+    with pytest.raises(EncoderError, match=rf"(?s)their_broken.*{words}"):
+        scdd.encoders.get("depth")
+    with pytest.warns(ScddWarning, match="their_broken"):
+        table = scdd.encoders.list()
+    assert "depth" not in table.index
+    assert "pca" in table.index
+
+
+def test_two_packages_with_one_name(site: Path):
+    install(site, "their_a", CODE, {"depth": "their_a:Depth"})
+    install(site, "their_b", CODE, {"depth": "their_b:Depth"})
+    with pytest.raises(EncoderError, match=r"named by 2 packages.*their_a.*their_b"):
+        scdd.encoders.get("depth")
+
+
+def test_name_of_ours_is_not_taken(site: Path):
+    install(site, "their_pca", CODE.replace('"depth"', '"pca"'), {"pca": "their_pca:Depth"})
+    assert type(scdd.encoders.get("pca")).__module__.startswith("scdd.")
+    with pytest.warns(ScddWarning, match="'pca' of their_pca .* is left out"):
+        scdd.encoders.list()
+
+
+def test_unknown_name_lists_what_packages_bring(site: Path):
+    install(site, "their_package", CODE, {"depth": "their_package:Depth"})
+    with pytest.raises(InputError, match=r"Did you mean 'depth'.*depth, .*pca"):
+        scdd.encoders.get("dept")
+
+
+def test_table_of_facts_is_complete():
+    table = scdd.encoders.list()
+    assert list(table.index) == ENCODERS.names()
+    assert {field for field in EncoderInfo.__dataclass_fields__ if field != "name"} | {"package"} == set(table.columns)
+    assert (table["licence"] != "").all()
+    assert str(table["dim"].dtype) == str(table["n_vocabulary"].dtype) == "Int64"
+    for name in table.index:
+        info = ENCODERS.get(name).info
+        assert table.loc[name, "differentiable"] == info.differentiable
+        assert table.loc[name, "normalisation"]
+    pretrained = table[table["argument"] == "folder"]
+    assert (pretrained["citation"] != "").all()
+    assert (pretrained["species"] == "human").sum() >= 1
