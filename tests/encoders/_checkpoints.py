@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -89,4 +90,93 @@ def scimilarity(folder: Path, *, hidden: tuple[int, ...] = (16, 12, 12), dim: in
     (folder / "gene_order.tsv").write_text("\n".join(genes) + "\n")
     sizes = {name: list(t.shape) for name, t in encoder.state_dict().items()}
     (folder / "layer_sizes.json").write_text(json.dumps(sizes))
+    return folder
+
+
+class _Part(nn.Module):
+    """A module that holds parts under given names."""
+
+    def __init__(self, **parts: nn.Module) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+
+SCGPT_ARGS = {
+    "embsize": 16, "nheads": 2, "d_hid": 24, "nlayers": 2, "n_layers_cls": 3, "dropout": 0.2, "pad_token": "<pad>",
+    "pad_value": -2, "n_bins": 51, "max_seq_len": 1200, "input_emb_style": "continuous", "mask_ratio": 0.4,
+}  # fmt: skip
+
+
+def scgpt(folder: Path, *, flash: bool = False, special: bool = True) -> Path:
+    """The folder of scGPT_human: with its heads for pretraining, as a plain state dict."""
+    tokens = read_json("gene_vocabs/default_census_vocab.json")
+    n = len(tokens)
+    if special:
+        tokens |= {"<pad>": n, "<cls>": n + 1, "<eoc>": n + 2}
+    width, hidden = SCGPT_ARGS["embsize"], SCGPT_ARGS["d_hid"]
+    layer = nn.TransformerEncoderLayer(width, SCGPT_ARGS["nheads"], hidden, batch_first=True)
+    model = _Part(
+        encoder=_Part(embedding=nn.Embedding(n + 3, width, padding_idx=n), enc_norm=nn.LayerNorm(width)),
+        flag_encoder=nn.Embedding(2, width),
+        value_encoder=_Part(linear1=nn.Linear(1, width), linear2=nn.Linear(width, width), norm=nn.LayerNorm(width)),
+        transformer_encoder=nn.TransformerEncoder(layer, SCGPT_ARGS["nlayers"], enable_nested_tensor=False),
+        decoder=_Part(fc=nn.Sequential(nn.Linear(width, width), nn.LeakyReLU(), nn.Linear(width, 1))),
+        mvc_decoder=_Part(gene2query=nn.Linear(width, width), W=nn.Linear(width, width, bias=False)),
+    )
+    state = randomise(model)
+    if flash:
+        state = {name.replace("self_attn.in_proj_", "self_attn.Wqkv."): t for name, t in state.items()}
+    folder.mkdir()
+    torch.save(state, folder / "best_model.pt")
+    (folder / "args.json").write_text(json.dumps(SCGPT_ARGS))
+    (folder / "vocab.json").write_text(json.dumps(tokens))
+    return folder
+
+
+class NumpyScalars(dict):
+    """Marks a dictionary whose numbers are written as numpy's, as in Geneformer V1."""
+
+
+def write_dictionary(path: Path, content: dict[str, Any], protocol: int = 4) -> None:
+    if path.suffix == ".json":
+        path.write_text(json.dumps(content))
+    elif isinstance(content, NumpyScalars):
+        path.write_bytes(pickle.dumps({k: np.int16(v) for k, v in content.items()}, protocol=protocol))
+    else:
+        path.write_bytes(pickle.dumps(content, protocol=protocol))
+
+
+def geneformer(
+    root: Path, version: str, *, suffix: str = "pkl", weights: str = "model.safetensors", beside: bool = True
+) -> Path:
+    """The folder of a model within the released repository, with its dictionaries beside it or in it."""
+    from safetensors.torch import save_file
+    from transformers import BertConfig, BertForMaskedLM
+
+    label = {"V1": "gc30M", "V2": "gc104M"}[version]
+    tokens = read_json(f"geneformer_dicts/token_dictionary_{label}.json")
+    config = BertConfig(
+        vocab_size=len(tokens), hidden_size=12, num_hidden_layers=3, num_attention_heads=2, intermediate_size=20,
+        hidden_act="relu", max_position_embeddings={"V1": 2048, "V2": 4096}[version], pad_token_id=0,
+        type_vocab_size=2, layer_norm_eps=1e-12,
+    )  # fmt: skip
+    model = BertForMaskedLM(config)
+    state = randomise(model)
+    state["cls.predictions.decoder.weight"] = state["bert.embeddings.word_embeddings.weight"].clone()
+    folder = root / f"Geneformer-{version}"
+    folder.mkdir(parents=True)
+    if weights == "model.safetensors":
+        save_file(state, folder / weights, metadata={"format": "pt"})
+    else:
+        state["bert.embeddings.position_ids"] = torch.arange(config.max_position_embeddings)[None]
+        torch.save(state, folder / weights)
+    (folder / "config.json").write_text(json.dumps(config.to_dict()))
+    dictionaries = folder if not beside else root / "geneformer" / ("gene_dictionaries_30m" if version == "V1" else ".")
+    dictionaries.mkdir(parents=True, exist_ok=True)
+    for name in ("token_dictionary", "gene_median_dictionary", "gene_name_id_dict", "ensembl_mapping_dict"):
+        content = read_json(f"geneformer_dicts/{name}_{label}.json")
+        if name == "token_dictionary" and version == "V1":
+            content = NumpyScalars(content)
+        write_dictionary(dictionaries / f"{name}_{label}.{suffix}", content)
     return folder

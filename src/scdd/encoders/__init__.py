@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from scdd.encoders._base import Cells, EmbeddingFeatures, Encoder, EncoderInfo, Features
 from scdd.encoders._checkpoint import CheckpointEncoder
+from scdd.encoders._geneformer import GeneformerEncoder
 from scdd.encoders._get import get
 from scdd.encoders._list import list
 from scdd.encoders._pca import PCAEncoder
 from scdd.encoders._precomputed import PrecomputedEncoder
 from scdd.encoders._registry import ENCODERS, EncoderRegistry
+from scdd.encoders._scgpt import ScGPTEncoder
 from scdd.encoders._scimilarity import SCimilarityEncoder
 from scdd.encoders._scvi import ScviEncoder
 from scdd.encoders._self import ExpressionFeatures, SelfEncoder
@@ -23,9 +25,11 @@ __all__ = [
     "EncoderRegistry",
     "ExpressionFeatures",
     "Features",
+    "GeneformerEncoder",
     "PCAEncoder",
     "PrecomputedEncoder",
     "SCimilarityEncoder",
+    "ScGPTEncoder",
     "ScviEncoder",
     "SelfEncoder",
     "get",
