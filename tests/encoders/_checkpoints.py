@@ -102,7 +102,7 @@ class _Part(nn.Module):
             setattr(self, name, part)
 
 
-SCGPT_ARGS = {
+SCGPT_ARGS: dict[str, Any] = {
     "embsize": 16, "nheads": 2, "d_hid": 24, "nlayers": 2, "n_layers_cls": 3, "dropout": 0.2, "pad_token": "<pad>",
     "pad_value": -2, "n_bins": 51, "max_seq_len": 1200, "input_emb_style": "continuous", "mask_ratio": 0.4,
 }  # fmt: skip

@@ -6,6 +6,7 @@ import json
 import pickle
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from scdd.encoders._numbers import read_mapping
 from scdd.errors import EncoderError
 
-CONTENTS = {
+CONTENTS: dict[str, dict[str, Any]] = {
     "numbers": {"ENSG00000000003": 2, "b": 2**40, "c": -3, "d": 1.5, "é": 300, "": 70000},
     "text": {f"name{i}": f"ENSG{i:011d}" for i in range(3000)},
     "repeated": {"a": "x", "b": "x", "c": "a"},

@@ -13,6 +13,7 @@ from scdd.encoders._registry import ENCODERS, EncoderRegistry
 from scdd.encoders._scgpt import ScGPTEncoder
 from scdd.encoders._scimilarity import SCimilarityEncoder
 from scdd.encoders._scvi import ScviEncoder
+from scdd.encoders._scvi_saved import SavedScviEncoder
 from scdd.encoders._self import ExpressionFeatures, SelfEncoder
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "PCAEncoder",
     "PrecomputedEncoder",
     "SCimilarityEncoder",
+    "SavedScviEncoder",
     "ScGPTEncoder",
     "ScviEncoder",
     "SelfEncoder",

@@ -137,8 +137,15 @@ class Encoder(ABC):
     info: EncoderInfo
     #: Hash of the first embedding, which stands for weights that are not ours to save
     embedding_digest: str = ""
+    #: Whether files are loaded that could run code, which is done on an explicit ``trust=True`` only
+    takes_trust: bool = False
     #: Where the genes of the last cells were found in the vocabulary, for encoders that have one
     coverage: GeneMatch | None = None
+
+    @classmethod
+    def from_argument(cls, argument: str, *, trust: bool = False) -> Encoder:
+        """Return the encoder that ``name:argument`` stands for."""
+        return cls(argument, trust=trust) if cls.takes_trust else cls(argument)  # type: ignore[call-arg]
 
     def fit(self, cells: Cells, *, seed: int) -> None:  # noqa: B027
         """Adapt to the data before the first call; pretrained encoders check here that they know the genes."""

@@ -10,14 +10,17 @@ from scdd.encoders._registry import ENCODERS
 from scdd.errors import InputError, InputTypeError
 
 
-def get(encoder: str | Encoder | Any) -> Encoder:
+def get(encoder: str | Encoder | Any, *, trust: bool = False) -> Encoder:
     """Return an encoder.
 
     Parameters
     ----------
     encoder
-        A registered name (``"self"``, ``"pca"``), a name with an argument (``"pca:30"``, ``"precomputed:X_scgpt"``),
-        an :class:`~scdd.encoders.Encoder`, or a trained scvi-tools model. ``"auto"`` is ``"self"``.
+        A registered name (``"self"``, ``"pca"``), a name with an argument (``"pca:30"``, ``"precomputed:X_scgpt"``,
+        ``"scimilarity:/path/to/model"``), an :class:`~scdd.encoders.Encoder`, or a trained scvi-tools model. ``"auto"`` is
+        ``"self"``. Encoders of installed packages are found by their entry point (group ``scdd.encoders``).
+    trust
+        Load files that could run code, as the pickles of scvi-tools (``"scvi:/path"``). No other encoder has any.
 
     Returns
     -------
@@ -26,9 +29,11 @@ def get(encoder: str | Encoder | Any) -> Encoder:
     Raises
     ------
     scdd.errors.InputError
-        If there is no encoder of this name.
+        If there is no encoder of this name, or it does not take the argument.
     scdd.errors.InputTypeError
         If the argument is of another type.
+    scdd.errors.EncoderError
+        If files of the encoder are missing or not trusted.
 
     Examples
     --------
@@ -50,4 +55,7 @@ def get(encoder: str | Encoder | Any) -> Encoder:
     if argument and not inspect.signature(kind).parameters:
         msg = f"Encoder {name!r} takes no argument, got {encoder!r}."
         raise InputError(msg)
-    return kind(argument) if argument else kind()  # type: ignore[call-arg]
+    if trust and not kind.takes_trust:
+        msg = f"Encoder {name!r} loads nothing that could run code: leave trust out."
+        raise InputError(msg)
+    return kind.from_argument(argument, trust=trust) if argument else kind()
