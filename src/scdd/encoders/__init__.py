@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scdd.encoders._aeacus import AeacusEncoder
 from scdd.encoders._base import Cells, EmbeddingFeatures, Encoder, EncoderInfo, Features
 from scdd.encoders._checkpoint import CheckpointEncoder
 from scdd.encoders._geneformer import GeneformerEncoder
@@ -18,6 +19,7 @@ from scdd.encoders._self import ExpressionFeatures, SelfEncoder
 
 __all__ = [
     "ENCODERS",
+    "AeacusEncoder",
     "Cells",
     "CheckpointEncoder",
     "EmbeddingFeatures",

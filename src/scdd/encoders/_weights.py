@@ -8,16 +8,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from scdd.errors import EncoderError
 
 if TYPE_CHECKING:
     import torch
 
 _SHOWN = 4
+_BELOW = ("state_dict", "model_state_dict")  # where training scripts put the weights
 
 
 def read_weights(path: Path, *, allow: Iterable[Any] = ()) -> dict[str, torch.Tensor]:
-    """Return the tensors of a file by name: safetensors, or a state dict of torch, plain or below ``"state_dict"``.
+    """Return the tensors of a file by name: safetensors, or a state dict of torch.
+
+    The state dict may be plain, or below ``"state_dict"`` or ``"model_state_dict"``.
 
     Nothing in the file is executed: torch takes tensors and plain values only.
 
@@ -47,7 +53,9 @@ def read_weights(path: Path, *, allow: Iterable[Any] = ()) -> dict[str, torch.Te
         else:
             msg = f"{path} cannot be read as weights; it may be damaged or incomplete: {cause[0] if cause else error!r}"
         raise EncoderError(msg) from error
-    state = content.get("state_dict", content) if isinstance(content, Mapping) else content
+    state = content
+    for key in _BELOW:
+        state = state.get(key, state) if isinstance(state, Mapping) else state
     if not isinstance(state, Mapping) or not state:
         msg = f"{path} holds no weights by name (a {type(content).__name__}). Take the released file."
         raise EncoderError(msg)
@@ -119,6 +127,16 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path} cannot be read as text: {error}."
+        raise EncoderError(msg) from error
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Return the numbers of a ``.npy`` file; objects, which could be code, are refused."""
+    _check_file(path)
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        msg = f"{path} cannot be read as an array of numbers: {error}."
         raise EncoderError(msg) from error
 
 
