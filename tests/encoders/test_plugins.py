@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import scdd
@@ -141,3 +144,49 @@ def test_table_of_facts_is_complete():
     pretrained = table[table["argument"] == "folder"]
     assert (pretrained["citation"] != "").all()
     assert (pretrained["species"] == "human").sum() >= 1
+
+
+# -- the page of the documentation ------------------------------------------------------------------------------------
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def test_example_of_the_documentation_runs(site: Path):
+    text = GUIDE.read_text(encoding="utf-8").partition("## Adding your own")[2]
+    (code,), (toml,) = blocks(text, "python"), blocks(text, "toml")
+    points = tomllib.loads(toml)["project"]["entry-points"]["scdd.encoders"]
+    assert points == {"markers": "my_package.encoder:MarkerEncoder"}
+    install(site, "their_package", "", {"markers": points["markers"].replace("my_package", "their_package")})
+    (site / "their_package" / "encoder.py").write_text(code)
+    importlib.invalidate_caches()
+    data = cells(["XYZ", "INS", "GCG", "SST", "PPY"], rate=5)
+    encoder = scdd.encoders.get("markers:GCG,INS")
+    got = encoder.features(data).embedding
+    counts = data.source.rows(np.arange(40)).toarray()
+    np.testing.assert_allclose(got, np.log1p(counts[:, [2, 1]] * 1e4 / data.source.library[:, None]), rtol=1e-5)
+    assert scdd.encoders.get(encoder.spec).genes == ["GCG", "INS"]
+    assert "markers" in scdd.encoders.list().index
+
+
+def test_table_of_the_documentation_is_that_of_the_code():
+    text = GUIDE.read_text(encoding="utf-8").partition("## The facts")[2].partition("##")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
+    told = {row[0].strip("`"): row[1:] for row in rows}
+    table = scdd.encoders.list()
+    assert set(told) == set(table.index)
+    for name, (genes, vocabulary, _, dim, gradient, random, licence) in told.items():
+        facts = table.loc[name]
+        assert genes.lower().rstrip("s") == facts["gene_identifier"]
+        assert (gradient, random) == (
+            "yes" if facts["differentiable"] else "no",
+            "yes" if facts["stochastic"] else "no",
+        )
+        assert licence.partition(" (")[0] == facts["licence"].partition(" (")[0]
+        if facts["n_vocabulary"] is not pd.NA:
+            assert vocabulary.startswith(f"{facts['n_vocabulary']:,}")
+        if facts["dim"] is not pd.NA:
+            assert dim.startswith(str(facts["dim"]))

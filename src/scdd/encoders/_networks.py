@@ -29,7 +29,10 @@ class Perceptron(nn.Module):
 
 
 class Experts(nn.Module):
-    """Two experts and a gate that share their input, standardised gene by gene; their hidden units are joined."""
+    """Experts and a gate that share their input, standardised gene by gene; their hidden units are joined."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, n_genes: int, width: int, n_experts: int) -> None:
         super().__init__()

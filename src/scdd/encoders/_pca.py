@@ -27,7 +27,7 @@ class PCAEncoder(Encoder):
         Number of components; at most the number of cells or genes minus one.
     """
 
-    info = EncoderInfo(name="pca", differentiable=True)
+    info = EncoderInfo(name="pca", dim=50, differentiable=True, argument="number of components")
 
     def __init__(self, n_components: int | str = 50) -> None:
         try:

@@ -20,7 +20,12 @@ class PrecomputedEncoder(Encoder):
         Key in ``obsm``.
     """
 
-    info = EncoderInfo(name="precomputed", normalisation="of the model that made the embedding", licence="unknown")
+    info = EncoderInfo(
+        name="precomputed",
+        normalisation="of the model that made the embedding",
+        licence="unknown",
+        argument="key of obsm",
+    )
 
     def __init__(self, key: str = "") -> None:
         self.key = key

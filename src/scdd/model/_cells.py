@@ -1,4 +1,4 @@
-"""New cells for a trained model: their genes in its order, their counts through the door."""
+"""New cells for a trained model: their genes in its order, their classes among those it knows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scdd._compat import is_in_memory_sparse
-from scdd.data import MemorySource
 from scdd.errors import GeneError, InputError, LabelError
-from scdd.pp._counts import judge
-from scdd.pp._load import load_counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,13 +96,3 @@ def class_sizes(source: Source) -> NDArray[np.int64]:
         )
         raise LabelError(msg)
     return sizes
-
-
-def unlabelled_source(adata: AnnData, layer: str | None) -> Source:
-    """Return the counts of cells without labels as a Source of one class; normalised values are refused."""
-    loaded, _ = load_counts(adata, layer)
-    judge(loaded.scan, loaded.library, adata, layer=layer, allow_normalized=False)
-    labels = np.zeros(adata.n_obs, dtype=np.int32)
-    counts = loaded.counts
-    rows = counts if hasattr(counts, "indptr") else counts.raw(np.arange(adata.n_obs))
-    return MemorySource(rows, labels, ("cell",), library=np.maximum(loaded.library, 1.0))

@@ -24,12 +24,13 @@ from scdd.encoders import get as get_encoder
 from scdd.errors import InputError
 from scdd.model import _persist
 from scdd.model._anndata import distilled_anndata, generated_anndata
-from scdd.model._cells import align_genes, class_sizes, require_all_kept, unlabelled_source
+from scdd.model._cells import align_genes, class_sizes, require_all_kept
 from scdd.model._provenance import overall_status, provenance
 from scdd.model._quality import quality
 from scdd.model._sample import draw_conditions, sample_counts, sample_latents
 from scdd.model._state import ModelState
 from scdd.pp import CheckedInput, check
+from scdd.pp._unlabelled import unlabelled_source
 from scdd.train import TrainConfig, TrainerConfig, TrainResult, encode, train_module
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class SCDD(ModelState, BaseModelClass):
     seed
         Seed of everything random.
     device
-        Where a pretrained encoder embeds the cells: ``"cpu"``, ``"cuda"``, ...; ``"auto"`` takes a GPU if there is one.
+        Where a pretrained encoder runs; ``"auto"`` takes a GPU if there is one.
 
     Examples
     --------
@@ -124,7 +125,7 @@ class SCDD(ModelState, BaseModelClass):
         adata
             The AnnData it came from, for encoders that read ``obsm``.
         encoder, n_latent, n_hidden, n_top_genes, engine, seed, device
-            As in :class:`SCDD`.
+            As in the class.
         """
         model = cls.__new__(cls)
         setup = {name: getattr(checked, name) for name in ("labels_key", "batch_key", "donor_key", "layer")}
@@ -253,8 +254,7 @@ class SCDD(ModelState, BaseModelClass):
             return self._latents.copy()
         adata = align_genes(adata, self._meta.genes)
         source = unlabelled_source(adata, layer if layer is not None else self._meta.layer)
-        features = self._encoder.features(self._other_cells(adata, source), device=self._device)
-        return encode(self.module, source, features, batch_size=batch_size)
+        return encode(self.module, source, self._features_of(adata, source), batch_size=batch_size)
 
     def generate(
         self,

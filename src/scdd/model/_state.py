@@ -88,10 +88,11 @@ class ModelState:
         rows = None if self._checked is None else self._checked.kept
         return Cells(self._source, np.asarray(self._meta.genes), hvg, obsm, self._cells_adata, self._meta.var, rows)
 
-    def _other_cells(self, adata: AnnData, source: Source) -> Cells:
-        """Return cells that are not those of the model, with its genes in its order."""
+    def _features_of(self, adata: AnnData, source: Source) -> Features:
+        """Return the features of cells that are not those of the model, with its genes in its order."""
         genes, hvg = np.asarray(self._meta.genes), self.module.hvg.cpu().numpy()
-        return Cells(source, genes, hvg, KeptObsm(adata.obsm, slice(None)), adata, var_frame(adata))
+        cells = Cells(source, genes, hvg, KeptObsm(adata.obsm, slice(None)), adata, var_frame(adata))
+        return self._encoder.features(cells, device=self._device)
 
     @property
     def status(self) -> dict[str, str]:
