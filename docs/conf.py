@@ -106,7 +106,7 @@ if os.environ.get("READTHEDOCS") or os.environ.get("SCDD_INTERSPHINX"):
     intersphinx_mapping = {name: (url, None) for name, url in EXTERNAL.items()}
 
 _ELSEWHERE = (
-    r"anndata|collections|concurrent|h5py|lightning|logging|matplotlib|np|numpy|numpy\.typing|os|pandas|pathlib|pd"
+    r"anndata|collections|concurrent|h5py|importlib|lightning|logging|matplotlib|np|numpy|numpy\.typing|os|pandas|pathlib|pd"
     r"|pytorch_lightning|random|scanpy|scipy|scvi|sklearn|sp|torch|tqdm|types|typing|zarr"
 )
 _BUILTINS = (

@@ -227,6 +227,25 @@ def test_cells_by_genes_are_never_dense_at_once(whole: Path, names: list[str], m
     assert sum(rows) == n
 
 
+def test_batch_that_does_not_fit_is_halved(whole: Path, names: list[str], monkeypatch: pytest.MonkeyPatch):
+    data, encoder = cells(names, n=30), get(f"scimilarity:{whole}")
+    expected, embed, seen = encoder.encode(data), type(encoder).embed, []
+
+    def small(self, network, counts, library, index):
+        seen.append(len(index))
+        if len(index) > limit:
+            raise torch.OutOfMemoryError
+        return embed(self, network, counts, library, index)
+
+    monkeypatch.setattr(type(encoder), "embed", small)
+    limit = 4
+    np.testing.assert_allclose(encoder.encode(data), expected, atol=1e-6)
+    assert max(seen) == 30
+    limit = 0
+    with pytest.raises(EncoderError, match="even for one cell"):
+        encoder.encode(data)
+
+
 def test_device_that_is_not_there(whole: Path, names: list[str]):
     encoder = get(f"scimilarity:{whole}")
     np.testing.assert_array_equal(encoder.encode(cells(names), device="auto").shape, (40, 8))

@@ -101,6 +101,13 @@ def test_column_with_the_other_identifier_is_used_and_told(column: str):
     assert match.column == "feature_name"
 
 
+@pytest.mark.parametrize("dtype", [object, "string", "category"])
+def test_column_of_any_type_of_text(dtype: object):
+    column = pd.Series(["INS", None, "GCG"]).astype(dtype)
+    match = match_genes(["ENSG00000254647", "ENSG2", "ENSG00000115263"], SYMBOLS, var=pd.DataFrame({"name": column}))
+    assert found(match, SYMBOLS) == ["INS", None, "GCG"]
+
+
 def test_column_that_adds_nothing_is_not_named():
     var = pd.DataFrame({"name": ["INS", "GCG"]})
     assert match_genes(["INS", "GCG"], SYMBOLS, var=var).column is None
@@ -190,4 +197,4 @@ def test_too_small_a_share_of_the_counts_is_an_error():
 
 
 def test_missing_names_find_nothing():
-    assert match_genes(["", None, np.nan, "INS"], [*SYMBOLS, ""]).target.tolist() == [-1, -1, -1, 0]
+    assert match_genes(["", None, np.nan, pd.NA, "INS"], [*SYMBOLS, ""]).target.tolist() == [-1, -1, -1, -1, 0]

@@ -79,9 +79,11 @@ def identify_genes(genes: ArrayLike) -> GeneIds:
 
 def as_text(genes: ArrayLike) -> NDArray[np.object_]:
     """Return names as an object array of text (n_genes,) without spaces around; what is missing is empty."""
+    import pandas as pd
+
     values = np.asarray(genes, dtype=object).ravel()
-    # NaN is the one value that differs from itself
-    return np.array(["" if v is None or v != v else str(v).strip() for v in values], dtype=object)
+    missing = pd.isna(values)
+    return np.array(["" if m else str(v).strip() for v, m in zip(values, missing, strict=True)], dtype=object)
 
 
 def kinds_of(names: NDArray[np.object_]) -> NDArray[np.int8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
     import torch
 
+_LOG = logging.getLogger("scdd")
 _BLOCK = 1024  # cells that are read together: few cells at a time are slow to read from disk
 _LOOKED_AT = 4096  # cells, for the share of the counts
 _ALIASES = "gene_aliases.tsv"
@@ -123,6 +125,7 @@ class CheckpointEncoder(Encoder):
         match = match_genes(cells.genes, self.genes, var=cells.var, aliases=self.aliases(), totals=totals)
         match.require(f"encoder {self.info.name!r}", min_genes=self.min_genes, min_share=self.min_share)
         self.coverage = match
+        _LOG.info("encoder %r: %s", self.info.name, match)
         return match
 
     def fit(self, cells: Cells, *, seed: int) -> None:
@@ -164,7 +167,7 @@ class CheckpointEncoder(Encoder):
                 for start in range(0, len(block), step):
                     index = block[start : start + step]
                     part = known[start : start + step]
-                    out[index] = self.embed(network, part, cells.source.library[index], index).float().cpu().numpy()
+                    out[index] = self._embed_or_halve(network, part, cells.source.library[index], index)
         return out
 
     def network(self, device: str = "cpu") -> torch.nn.Module:
@@ -203,6 +206,26 @@ class CheckpointEncoder(Encoder):
     def spec(self) -> str:
         """``"<name>:<folder>"``."""
         return f"{self.info.name}:{self.path}"
+
+    def _embed_or_halve(
+        self, network: torch.nn.Module, counts: sp.csr_matrix, library: NDArray[np.float64], index: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Embed a batch; where it does not fit into the memory of the device, in halves."""
+        import torch
+
+        try:
+            return self.embed(network, counts, library, index).float().cpu().numpy()
+        except torch.OutOfMemoryError as error:
+            if len(index) == 1:
+                msg = (
+                    f"Encoder {self.info.name!r} does not fit into the memory of the device, even for one cell: {error}"
+                )
+                raise EncoderError(msg) from error
+        half = len(index) // 2
+        _LOG.info("encoder %r: %d cells do not fit into memory; halved", self.info.name, len(index))
+        return np.concatenate(
+            [self._embed_or_halve(network, counts[s], library[s], index[s]) for s in (slice(half), slice(half, None))]
+        )
 
     def _refuse_empty(self, known: sp.csr_matrix, block: NDArray[np.int64]) -> None:
         empty = block[np.diff(known.indptr) == 0]

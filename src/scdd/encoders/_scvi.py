@@ -32,6 +32,7 @@ class ScviEncoder(Encoder):
         normalisation="none: raw counts",
         differentiable=True,
         citation="10.1038/s41592-018-0229-2",
+        licence="of the model",
         argument="folder",
     )
     takes_trust = True

@@ -94,7 +94,7 @@ def _restore(cls: type[SCDD], tensors: dict[str, NDArray[Any]], config: dict[str
     state = {name.removeprefix(_MODULE): t for name, t in tensors.items() if name.startswith(_MODULE)}
     model.module = new_module(ModuleShape(**shape), state["hvg"], int(config["seed"]))
     model.module.load_state_dict({name: torch.from_numpy(t.copy()) for name, t in state.items()})
-    model._encoder = _encoder(encoder or config["encoder"], config.get("encoder_files", {}))
+    model._encoder = _encoder(config["encoder"] if encoder is None else encoder, config.get("encoder_files", {}))
     model._device = "auto"
     arrays = {name.removeprefix(_ENCODER): t for name, t in tensors.items() if name.startswith(_ENCODER)}
     if arrays:
