@@ -10,6 +10,8 @@ import logging
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from scdd._settings import settings
+
 if TYPE_CHECKING:
     from scdd import baselines, benchmark, data, datasets, encoders, errors, io, metrics, model, objectives, pl, pp, tl
 
@@ -26,6 +28,7 @@ __all__ = [
     "objectives",
     "pl",
     "pp",
+    "settings",
     "tl",
 ]
 

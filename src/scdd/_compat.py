@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from scdd._settings import settings
 from scdd.errors import ScddWarning
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _PACKAGE = str(Path(__file__).parent)
 
 def warn(message: str, category: type[Warning] = ScddWarning) -> None:
     """Warn at the first line outside of scdd, so that the user sees their own call (3.11 has no skip_file_prefixes)."""
+    if settings.verbosity == 0:
+        return
     level, frame = 1, sys._getframe(0)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdd._settings import FROM_SETTINGS, settings
 from scdd.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,8 +22,10 @@ Seed = int | np.random.Generator | None
 def canonical_seed(seed: Seed) -> int:
     """Turn what a user gives as seed into the non-negative int that is recorded.
 
-    ``None`` draws fresh entropy; a Generator is advanced by one draw.
+    ``None`` draws fresh entropy; a Generator is advanced by one draw; the default stands for ``scdd.settings.seed``.
     """
+    if seed is FROM_SETTINGS:
+        seed = settings.seed
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1, np.uint32)[0])
     if isinstance(seed, np.random.Generator):

@@ -93,9 +93,29 @@ def test_early_stopping_and_epochs(small: AnnData) -> None:
 
 def test_text(model: SCDD) -> None:
     text = repr(model)
-    for part in ("SCDD", "160 cells", "100 genes", "4 classes", "3 batches", "self", "n_latent 8", "energy", "trained"):
+    assert text.splitlines()[0] == "SCDD model, trained"
+    for part in (
+        "160 cells", "100 genes", "4 classes in obs['cell_type']: class_0, ", "3 batches", "self", "n_latent 8",
+        "engine energy", "autoencoder complete, generator complete", "class_accuracy",
+    ):  # fmt: skip
         assert part in text
-    assert str(model).strip()
+    assert str(model) == text
+    html = model._repr_html_()
+    assert html.startswith("<div><strong>SCDD model, trained</strong><table>")
+    assert "<tr><th" in html
+    assert "160 cells" in html
+
+
+def test_text_of_odd_labels(small: AnnData) -> None:
+    names = ["<script>alert(1)</script>", "b" * 10_000, "c\nd", "e"]
+    small.obs["cell_type"] = small.obs["cell_type"].cat.rename_categories(names)
+    model = SCDD.from_checked(scdd.pp.check(small))
+    assert "not trained" in repr(model)
+    assert len(repr(model).splitlines()) == 11
+    assert max(map(len, repr(model).splitlines())) < 250
+    html = model._repr_html_()
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
 # --- latents --------------------------------------------------------------------------------------------------------

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import uuid
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scdd._compat import warn
 from scdd._optional import require
-from scdd.errors import DownloadError, InputError, ScddWarning
+from scdd._settings import settings
+from scdd.errors import DownloadError, InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,7 +23,7 @@ _CELLXGENE = "https://datasets.cellxgene.cziscience.com"
 
 def fetch(
     url: str, *, sha256: str | None = None, name: str | None = None, folder: str | os.PathLike[str] | None = None,
-    progress: bool = True,
+    progress: bool | None = None,
 ) -> Path:  # fmt: skip
     """Download a file once, and return where it is.
 
@@ -39,9 +40,10 @@ def fetch(
     name
         Name of the file. Default: the last part of the address.
     folder
-        Where to keep it. Default: the folder that the environment variable SCDD_CACHE names, else the cache of the user.
+        Where to keep it. Default: ``scdd.settings.data_dir``, else the folder that the environment variable SCDD_CACHE
+        names, else the cache of the user.
     progress
-        Show a progress bar.
+        Show a progress bar. Default: ``scdd.settings.progress``.
 
     Returns
     -------
@@ -73,7 +75,7 @@ def fetch(
         msg = f"The name of the file must be a plain name, got {name!r}: give name=."
         raise InputError(msg)
     pooch = require("pooch", extra="download", what="scdd.datasets.fetch")
-    place = Path(folder or os.environ.get(VARIABLE) or pooch.os_cache("scdd")).expanduser()
+    place = Path(folder or settings.data_dir or os.environ.get(VARIABLE) or pooch.os_cache("scdd")).expanduser()
     noted = place / f"{name}.sha256"
     known = sha256 or (noted.read_text(encoding="ascii").strip() if noted.is_file() else None)
     pooch.get_logger().setLevel("WARNING")
@@ -84,7 +86,7 @@ def fetch(
                 known_hash=None if known is None else f"sha256:{known}",
                 fname=name,
                 path=place,
-                downloader=pooch.HTTPDownloader(progressbar=progress, timeout=30),
+                downloader=pooch.HTTPDownloader(progressbar=settings.shows_progress(progress), timeout=30),
             )  # fmt: skip
         )
     except ValueError as error:  # how pooch tells of a wrong checksum
@@ -97,7 +99,7 @@ def fetch(
         found = pooch.file_hash(str(path), alg="sha256")
         noted.write_text(found + "\n", encoding="ascii")
         msg = f"No checksum is known for {url}. That of this download was kept: sha256 {found}."
-        warnings.warn(msg, ScddWarning, stacklevel=2)
+        warn(msg)
     return path
 
 

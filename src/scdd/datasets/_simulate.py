@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from scdd._rng import Seed, canonical_seed, stream
+from scdd._settings import FROM_SETTINGS
 from scdd.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def simulate(
     n_batches: int = 3,
     depth: float = 2000,
     effect: float = 1.0,
-    seed: Seed = 0,
+    seed: Seed = FROM_SETTINGS,
 ) -> AnnData:
     """Simulate raw counts of labelled cells from several donors.
 
@@ -41,7 +42,7 @@ def simulate(
     effect
         Strength of the markers; 0 makes all classes alike.
     seed
-        Integer, numpy Generator or None.
+        Integer, numpy Generator or None. Default: ``scdd.settings.seed``.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from scdd.distill._decide import decide
 from scdd.distill._rows import RowPlan
 from scdd.distill._task import Finish, Task, frozen
 from scdd.module import SCDDModule
+
+_LOGGER = logging.getLogger("scdd")
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def distill(
         task.step()
     if interrupt.raised:
         status = "interrupted"
+    _LOGGER.info("distillation: %s, %d rows, %d steps of refinement", status, len(rows.depth), record["n_steps"])
     return Distilled(
         rows.counts, rows.mean, start.plan, start.weight, rows.depth, start.codes.z.cpu().numpy(), status, record
     )

@@ -92,15 +92,7 @@ def utility(
         min_test=min_test,
     )  # fmt: skip
     cells = np.flatnonzero(np.isin(test_labels, known))
-    seen = _seen(train_counts, hvg, panel)
-    predictors = {name: model.fit(seen[model.sees], train_labels, seed) for name, model in panel.items()}
-    predicted = {name: np.empty(len(cells), dtype=test_labels.dtype) for name in panel}
-    test_counts = sp.csr_matrix(test_counts)
-    for start in range(0, len(cells), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        seen = _seen(sp.csr_matrix(test_counts[cells[part]]), hvg, panel)
-        for name, predict in predictors.items():
-            predicted[name][part] = predict(seen[panel[name].sees])
+    predicted = predict_panel(train_counts, train_labels, sp.csr_matrix(test_counts), cells, hvg, panel, seed=seed)
     n = float(np.median(np.unique(train_labels, return_counts=True)[1]))
     records = [
         {"model": name, "metric": metric, "class": label, "value": value, "n": n, "seed": seed}
@@ -113,6 +105,28 @@ def utility(
     table = pd.DataFrame.from_records(records, columns=["model", "metric", "class", "value", "n", "seed"])
     table.attrs["excluded"] = excluded
     return table
+
+
+def predict_panel(
+    train_counts: sp.csr_matrix,
+    train_labels: NDArray[np.integer],
+    test_counts: sp.csr_matrix,
+    cells: NDArray[np.integer],
+    hvg: NDArray[np.bool_],
+    panel: Mapping[str, TestModel],
+    *,
+    seed: int,
+) -> dict[str, NDArray[np.integer]]:
+    """Return the classes (len(cells),) that each model, trained on the first set, sees in some cells of the second."""
+    seen = _seen(train_counts, hvg, panel)
+    predictors = {name: model.fit(seen[model.sees], train_labels, seed) for name, model in panel.items()}
+    predicted = {name: np.empty(len(cells), dtype=np.asarray(train_labels).dtype) for name in panel}
+    for start in range(0, len(cells), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        seen = _seen(sp.csr_matrix(test_counts[cells[part]]), hvg, panel)
+        for name, predict in predictors.items():
+            predicted[name][part] = predict(seen[panel[name].sees])
+    return predicted
 
 
 def scored_classes(

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 from scdd._budget import SmallClass, deadline, resolve_sizes
 from scdd._compat import warn
 from scdd._rng import Seed, canonical_seed, stream
+from scdd._settings import FROM_SETTINGS, settings
 from scdd.distill import DistillConfig, distill, most_steps, resolve_config
 from scdd.encoders import Encoder
 from scdd.encoders import get as get_encoder
@@ -58,9 +59,7 @@ class SCDD(ModelState, BaseModelClass):
     engine
         How the generator is trained: ``"energy"``, ``"drifting"`` or ``"consistency"``.
     seed
-        Seed of everything random.
-    device
-        Where a pretrained encoder runs; ``"auto"`` takes a GPU if there is one.
+        Seed of everything random. Default: ``scdd.settings.seed``.
 
     Examples
     --------
@@ -86,9 +85,9 @@ class SCDD(ModelState, BaseModelClass):
         n_hidden: int = 256,
         n_top_genes: int = 2000,
         engine: str = "energy",
-        seed: Seed = 0,
-        device: str = "auto",
+        seed: Seed = FROM_SETTINGS,
     ) -> None:
+        seed = canonical_seed(seed)
         super().__init__(adata)
         args = self.registry["setup_args"]
         checked = check(
@@ -99,7 +98,7 @@ class SCDD(ModelState, BaseModelClass):
             layer=args["layer"],
         )
         self._attach(checked, adata)
-        self._build(get_encoder(encoder), n_latent, n_hidden, n_top_genes, engine, canonical_seed(seed), device)
+        self._build(get_encoder(encoder), n_latent, n_hidden, n_top_genes, engine, seed)
         self.init_params_ = self._get_init_params(locals())
 
     @classmethod
@@ -113,8 +112,7 @@ class SCDD(ModelState, BaseModelClass):
         n_hidden: int = 256,
         n_top_genes: int = 2000,
         engine: str = "energy",
-        seed: Seed = 0,
-        device: str = "auto",
+        seed: Seed = FROM_SETTINGS,
     ) -> Self:
         """Return a model of an input that went through :func:`scdd.pp.check`; nothing is written into any AnnData.
 
@@ -179,7 +177,7 @@ class SCDD(ModelState, BaseModelClass):
         batch_size: int = 128,
         early_stopping: bool = False,
         precision: str = "32-true",
-        progress: bool = True,
+        progress: bool | None = None,
         max_seconds: float | None = None,
         generator: bool = True,
     ) -> None:
@@ -199,7 +197,7 @@ class SCDD(ModelState, BaseModelClass):
         precision
             ``"bf16-mixed"`` is faster on recent GPUs.
         progress
-            Show one progress bar per stage.
+            Show one progress bar per stage. Default: ``scdd.settings.progress``.
         max_seconds
             Stop after this time and keep what was learnt.
         generator
@@ -216,7 +214,7 @@ class SCDD(ModelState, BaseModelClass):
             source,
             self._features,
             config=TrainConfig().with_epochs(max_epochs, batch_size=batch_size, n_obs=source.n_obs),
-            trainer_config=TrainerConfig(accelerator, devices, precision, progress),
+            trainer_config=TrainerConfig(accelerator, devices, precision, settings.shows_progress(progress)),
             engine=self._engine,
             seed=self._seed,
             early_stopping=early_stopping,
@@ -263,7 +261,7 @@ class SCDD(ModelState, BaseModelClass):
         batch: Any = None,
         *,
         guidance: float = 1.0,
-        seed: Seed = 0,
+        seed: Seed = FROM_SETTINGS,
     ) -> AnnData:
         """Draw new cells: one generator step from noise, negative-binomial counts of all genes.
 
@@ -278,7 +276,7 @@ class SCDD(ModelState, BaseModelClass):
         guidance
             Above 1, cells are more typical of their class.
         seed
-            Seed of the draw.
+            Seed of the draw. Default: ``scdd.settings.seed``.
 
         Returns
         -------
@@ -307,7 +305,7 @@ class SCDD(ModelState, BaseModelClass):
         small_class: SmallClass = "keep",
         seed: Seed = None,
         max_seconds: float | None = None,
-        progress: bool = True,
+        progress: bool | None = None,
     ) -> AnnData:
         """Distil the cells of the model; see :func:`scdd.tl.distill` for the parameters and the result.
 
@@ -331,7 +329,9 @@ class SCDD(ModelState, BaseModelClass):
         for message in found:
             warn(message)
         start, until = time.monotonic(), deadline(max_seconds)
-        with tqdm(total=most_steps(config), desc="distillation", disable=not progress, leave=True) as bar:
+        with tqdm(
+            total=most_steps(config), desc="distillation", disable=not settings.shows_progress(progress), leave=True
+        ) as bar:
 
             def on_step(loss: float | None) -> None:
                 bar.update()
@@ -343,11 +343,8 @@ class SCDD(ModelState, BaseModelClass):
                 source,
                 self.get_latent_representation(),
                 sizes,
-                config=config,
-                seed=seed,
-                deadline=until,
-                on_step=on_step,
-            )
+                config=config, seed=seed, deadline=until, on_step=on_step,
+            )  # fmt: skip
             bar.total = bar.n  # what the referee left out
         uns = {
             "kind": "distilled",

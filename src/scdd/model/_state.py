@@ -14,6 +14,7 @@ from scdd.encoders import Cells, EmbeddingFeatures, Encoder, Features
 from scdd.errors import InputError, NotTrainedError
 from scdd.model import _persist
 from scdd.model._cells import KeptObsm
+from scdd.model._describe import as_html, as_text
 from scdd.model._metadata import Metadata
 from scdd.module import AutoencoderConfig, ModuleShape, SCDDModule, SCDGConfig
 from scdd.pp import CheckedInput, highly_variable
@@ -105,12 +106,11 @@ class ModelState:
             raise NotTrainedError(msg)
 
     def _set_summary(self) -> None:
-        shape = self.module.shape
-        self._model_summary_string = (
-            f"SCDD model: {self._meta.n_obs} cells, {shape.n_vars} genes ({shape.n_hvg} HVGs), {shape.n_classes} classes, "
-            f"{shape.n_batches} batches; encoder {self._encoder.spec!r}, n_latent {shape.autoencoder.n_latent}, "
-            f"engine {self._engine!r}, seed {self._seed}; {'trained' if self.is_trained_ else 'not trained'}"
-        )
+        # what scvi-tools prints of a model
+        self._model_summary_string = as_text(self)
 
     def __repr__(self) -> str:
-        return self._model_summary_string
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,7 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from scdd.errors import InputError, ScddWarning
+from scdd._compat import warn
+from scdd.errors import InputError
 from scdd.objectives._base import OBJECTIVES, Objective, Step
 
 Spec = str | Mapping[str, float]
@@ -209,7 +209,7 @@ def build(
     if len(off) == len(weights):
         raise InputError(next(iter(off.values())))
     for reason in off.values():
-        warnings.warn(reason, ScddWarning, stacklevel=2)
+        warn(reason)
     terms = {
         name: OBJECTIVES.get(name)(
             n_features=n_features,

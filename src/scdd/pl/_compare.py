@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdd._rng import Seed, canonical_seed
+from scdd._settings import FROM_SETTINGS
 from scdd.errors import InputError
 from scdd.pl._composition import draw_composition, prepare_composition
 from scdd.pl._embedding import draw_embedding, prepare_embedding
@@ -40,7 +41,7 @@ def compare(
     title: str | None = None,
     show: bool | None = None,
     return_fig: bool = False,
-    seed: Seed = 0,
+    seed: Seed = FROM_SETTINGS,
 ) -> Figure | None:
     """Compare a synthetic set with the real cells it stands for.
 
@@ -78,7 +79,7 @@ def compare(
     return_fig
         Return the figure.
     seed
-        Integer, numpy Generator or None; the same seed draws the same figure.
+        Integer, numpy Generator or None; the same seed draws the same figure. Default: ``scdd.settings.seed``.
 
     Returns
     -------

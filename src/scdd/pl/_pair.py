@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from scdd import _keys
 from scdd._compat import layer_names, obs_frame, warn
+from scdd._made import is_profile, made_with
 from scdd._rng import stream
 from scdd.data import Source
 from scdd.data._matrix import canonical_csr
@@ -140,10 +140,8 @@ def make_pair(adata: AnnData, syn: AnnData, *, labels_key: str | None, layer: st
     scdd.errors.LabelError
         If they share no class.
     """
-    provenance = syn.uns.get(_keys.UNS) if hasattr(syn, "uns") else None
-    provenance = provenance if isinstance(provenance, Mapping) else {}
-    labels_key = labels_key if labels_key is not None else _made_with(syn, provenance)
-    profile = str(provenance.get("kind")) == "profile"
+    labels_key = labels_key if labels_key is not None else made_with(syn)
+    profile = is_profile(syn)
     real = quiet_check(adata, labels_key, layer)
     own_layer = layer if layer in list(layer_names(syn)) else None
     column, kept, counts = _read_rows(syn, real.labels_key, own_layer, profile)
@@ -230,12 +228,6 @@ def _cap(sizes: NDArray[np.int64], budget: int) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if np.minimum(sizes, middle).sum() <= budget else (low, middle - 1)
     return low
-
-
-def _made_with(syn: AnnData, provenance: Mapping[str, object]) -> str | None:
-    params = provenance.get("params")
-    key = params.get("labels_key") if isinstance(params, Mapping) else None
-    return str(key) if key is not None and str(key) in obs_frame(syn).columns else None
 
 
 def _read_rows(

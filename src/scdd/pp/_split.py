@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd._rng import Seed, canonical_seed, stream
+from scdd._settings import FROM_SETTINGS
 from scdd.data._split import split_indices
 from scdd.errors import LabelError
 from scdd.pp._check import check_type
@@ -23,7 +24,7 @@ def split(
     labels_key: str | None = None,
     donor_key: str | None = None,
     test_size: float = 0.4,
-    seed: Seed = 0,
+    seed: Seed = FROM_SETTINGS,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split cells into training and test; with ``donor_key`` whole donors are held out.
 
@@ -43,7 +44,7 @@ def split(
     test_size
         Share that is held out, in (0, 1).
     seed
-        Integer, numpy Generator or None.
+        Integer, numpy Generator or None. Default: ``scdd.settings.seed``.
 
     Returns
     -------

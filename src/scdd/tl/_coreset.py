@@ -14,6 +14,7 @@ from scdd import _keys
 from scdd._budget import SmallClass, resolve_sizes
 from scdd._compat import warn
 from scdd._rng import Seed, canonical_seed
+from scdd._settings import FROM_SETTINGS
 from scdd.baselines import BASELINES, Choice, Rows, coresets, embed_selected
 from scdd.errors import InputError
 from scdd.pp import CheckedInput, check, highly_variable
@@ -37,7 +38,7 @@ def coreset(
     fraction: float | None = None,
     small_class: SmallClass = "keep",
     unlabeled: Unlabeled = "error",
-    seed: Seed = 0,
+    seed: Seed = FROM_SETTINGS,
 ) -> AnnData:
     """Choose or average cells of each class: what distillation has to beat.
 
@@ -71,7 +72,7 @@ def coreset(
     unlabeled
         Cells without a label: ``"error"``, ``"drop"`` them, or keep them as a ``"class"``.
     seed
-        Integer, numpy Generator or None.
+        Integer, numpy Generator or None. Default: ``scdd.settings.seed``.
 
     Returns
     -------

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from scdd._rng import Seed, canonical_seed
+from scdd._settings import FROM_SETTINGS
 from scdd.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ def distill(
     unlabeled: Literal["error", "drop", "class"] = "error",
     allow_normalized: bool = False,
     model: SCDD | None = None,
-    seed: Seed = 0,
+    seed: Seed = FROM_SETTINGS,
     device: str = "auto",
     max_seconds: float | None = None,
-    progress: bool = True,
+    progress: bool | None = None,
 ) -> AnnData:
     """Distil labelled cells into a few synthetic cells per class that train models like the real ones.
 
@@ -77,13 +78,13 @@ def distill(
     model
         A trained model of these cells; then nothing is trained.
     seed
-        Non-negative integer, numpy Generator, or None for a new one each time.
+        Non-negative integer, numpy Generator, or None for a new one each time. Default: ``scdd.settings.seed``.
     device
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     max_seconds
         Time after which training and refinement stop; the result says ``status="out_of_time"``.
     progress
-        Show one progress bar per stage.
+        Show one progress bar per stage. Default: ``scdd.settings.progress``.
 
     Returns
     -------

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from scdd import _keys
 from scdd._rng import Seed, canonical_seed, stream
+from scdd._settings import FROM_SETTINGS
 from scdd.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _BLOCK = 64  # rows whose cells are dense at once
 
 
-def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = 0) -> AnnData:
+def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = FROM_SETTINGS) -> AnnData:
     """Decode every distilled row into ``n`` count cells, from what the file itself holds.
 
     Neither a model nor original data is needed: the cells are drawn around the expected counts in
@@ -34,7 +35,7 @@ def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = 0)
         ``"poisson"``, or ``"nb"`` for the scatter of real cells: the negative binomial with ``var["scdd_dispersion"]``,
         with dropout where ``var["scdd_half_capture"]`` is not 0 (see :class:`scdd.module.CountNoise`).
     seed
-        Seed of the draw.
+        Seed of the draw. Default: ``scdd.settings.seed``.
 
     Returns
     -------

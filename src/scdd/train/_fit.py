@@ -24,6 +24,8 @@ from scdd._threads import one_thread
 from scdd.errors import TrainingError
 from scdd.train._config import StageConfig, TrainerConfig
 
+_LOGGER = logging.getLogger("scdd")
+
 Batch = dict[str, Tensor]
 Status = Literal["complete", "early_stopped", "interrupted", "out_of_time"]
 
@@ -238,7 +240,9 @@ def fit_stage(
         status = "complete"
     history = pd.DataFrame(plan.records)
     history.index.name = "epoch"
-    return StageResult(history, status, time.monotonic() - start)
+    seconds = time.monotonic() - start
+    _LOGGER.info("%s: %s after %d steps in %.1f s", name, status, trainer.global_step, seconds)
+    return StageResult(history, status, seconds)
 
 
 def _loader(batches: Any) -> DataLoader[Batch]:

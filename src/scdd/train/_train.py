@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,12 +9,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from scdd._compat import warn
 from scdd._interrupt import deferred
 from scdd._rng import stream
 from scdd.data import Source
 from scdd.data._moments import pooled_counts, within_class_dispersion
 from scdd.encoders import Features
-from scdd.errors import ScddWarning
 from scdd.module import SCDDModule
 from scdd.train._config import TrainConfig, TrainerConfig
 from scdd.train._fit import StageResult
@@ -122,7 +121,7 @@ def train_module(
         msg = (
             f"Training ended early ({stages['autoencoder'].status}): the generator was not trained and is the identity."
         )
-        warnings.warn(msg, ScddWarning, stacklevel=2)
+        warn(msg)
     return TrainResult(
         latents,
         {name: stage.history for name, stage in stages.items()},

@@ -1,0 +1,163 @@
+"""A small set to train on and real cells to test on, with the same genes and classes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scdd import _keys
+from scdd._compat import layer_names, obs_frame, warn
+from scdd._made import is_profile, made_with
+from scdd.errors import GeneError, InputError, ScddWarning
+from scdd.pp import CheckedInput, check, highly_variable
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import scipy.sparse as sp
+    from anndata import AnnData
+
+__all__ = ["TrainTest", "read_train_test"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainTest:
+    """What models are trained on and tested on.
+
+    Attributes
+    ----------
+    labels_key
+        The label column.
+    names
+        Classes: those of the training rows first, then those that only test cells have.
+    n_known
+        Number of classes with a training row.
+    train_counts, train_labels
+        CSR (n_rows, n_genes) and int64 (n_rows,).
+    test_counts, test_labels
+        CSR (n_cells, n_genes), the same genes, and int64 (n_cells,).
+    hvg
+        Highly variable genes, bool (n_genes,).
+    train_sizes
+        Original cells (n_classes,) of each training class.
+    """
+
+    labels_key: str
+    names: list[str]
+    n_known: int
+    train_counts: sp.csr_matrix
+    train_labels: NDArray[np.int64]
+    test_counts: sp.csr_matrix
+    test_labels: NDArray[np.int64]
+    hvg: NDArray[np.bool_]
+    train_sizes: NDArray[np.int64]
+
+    def warn_unknown(self) -> None:
+        """Tell of test cells whose class has no training row."""
+        unknown = self.names[self.n_known :]
+        if unknown:
+            listed = ", ".join(map(repr, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
+            cells = int((self.test_labels >= self.n_known).sum())
+            warn(f"{cells} test cells of {len(unknown)} classes without a row in syn are left out: {listed}.")
+
+
+def read_train_test(
+    syn: AnnData,
+    adata_test: AnnData,
+    *,
+    labels_key: str | None,
+    layer: str | None,
+    reference: AnnData | None = None,
+    train_sizes: Mapping[Any, int] | None = None,
+) -> TrainTest:
+    """Read both sets, and match genes and labels by name; the parameters are those of :func:`scdd.tl.evaluate`."""
+    labels_key = labels_key or made_with(syn)
+    train = _read(syn, labels_key, layer if layer in list(layer_names(syn)) else None, is_profile(syn))
+    test = _read(adata_test, labels_key, layer, allow_normalized=False)
+    genes = _match_genes(train.var.index, test.var.index)
+    hvg = _hvg(train, reference, labels_key, layer)
+    names, train_labels, test_labels = _match_labels(train, test)
+    sizes = _train_sizes(syn, train, reference, train_sizes)
+    dropped = adata_test.n_obs - test.source.n_obs
+    if dropped:
+        warn(f"{dropped} of {adata_test.n_obs} test cells have no label or no count and are left out.")
+    return TrainTest(
+        labels_key=train.labels_key,
+        names=names,
+        n_known=len(train.source.class_names),
+        train_counts=train.source.rows(np.arange(train.source.n_obs)),
+        train_labels=train_labels,
+        test_counts=test.source.rows(np.arange(test.source.n_obs), genes),
+        test_labels=test_labels,
+        hvg=hvg,
+        train_sizes=sizes,
+    )
+
+
+def _read(adata: AnnData, labels_key: str | None, layer: str | None, allow_normalized: bool) -> CheckedInput:
+    with warnings.catch_warnings():
+        # what the door says of training data (few cells, unused categories) is no news of a small or a test set
+        warnings.simplefilter("ignore", ScddWarning)
+        return check(adata, labels_key=labels_key, layer=layer, unlabeled="drop", allow_normalized=allow_normalized)
+
+
+def _match_genes(wanted: pd.Index, present: pd.Index) -> NDArray[np.int64]:
+    position = np.asarray(present.get_indexer(wanted), dtype=np.int64)
+    missing = wanted[position < 0]
+    if len(missing):
+        first = ", ".join(repr(str(name)) for name in missing[:5]) + (", ..." if len(missing) > 5 else "")
+        msg = (
+            f"adata_test lacks {len(missing)} of {len(wanted)} genes of syn: {first}. Genes are matched by var_names: use "
+            "the same identifiers (symbols or Ensembl ids) in both, or make syn from the shared genes."
+        )
+        raise GeneError(msg)
+    return position
+
+
+def _hvg(
+    train: CheckedInput, reference: AnnData | None, labels_key: str | None, layer: str | None
+) -> NDArray[np.bool_]:
+    if _keys.HVG in train.var.columns:
+        return train.var[_keys.HVG].to_numpy(dtype=bool)
+    if reference is None:
+        warn(
+            f"syn has no var[{_keys.HVG!r}], so highly variable genes are chosen on its own rows. If these are not the "
+            "original training cells, pass those as reference=."
+        )
+        return highly_variable(train.source)
+    original = _read(reference, labels_key, layer, allow_normalized=False)
+    chosen = highly_variable(original.source)
+    return chosen[_match_genes(train.var.index, original.var.index)]
+
+
+def _match_labels(train: CheckedInput, test: CheckedInput) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
+    """Return names and codes for both sets: the classes of ``train`` first, then those that only ``test`` has."""
+    names = list(train.source.class_names)
+    names += [name for name in test.source.class_names if name not in set(names)]
+    code = {name: i for i, name in enumerate(names)}
+    lookup = np.array([code[name] for name in test.source.class_names], dtype=np.int64)
+    return names, train.source.labels.astype(np.int64), lookup[test.source.labels]
+
+
+def _train_sizes(
+    syn: AnnData, train: CheckedInput, reference: AnnData | None, given: Mapping[Any, int] | None
+) -> NDArray[np.int64]:
+    names = train.source.class_names
+    if given is None and reference is not None:
+        given = obs_frame(reference)[train.labels_key].astype(str).value_counts().to_dict()
+    if given is not None:
+        counts = {str(name): int(n) for name, n in given.items()}
+        missing = [name for name in names if name not in counts]
+        if missing:
+            msg = f"train_sizes lacks {len(missing)} classes of syn: {', '.join(map(repr, missing[:5]))}."
+            raise InputError(msg)
+        return np.array([counts[name] for name in names], dtype=np.int64)
+    weight = np.ones(train.source.n_obs)
+    obs = obs_frame(syn)
+    if _keys.WEIGHT in obs.columns:
+        weight = obs[_keys.WEIGHT].to_numpy(dtype=np.float64)[train.kept]
+    return np.rint(np.bincount(train.source.labels, weight, minlength=len(names))).astype(np.int64)
