@@ -9,7 +9,7 @@ import numpy as np
 
 from scdd._rng import Seed, canonical_seed
 from scdd._settings import FROM_SETTINGS
-from scdd.errors import InputError
+from scdd.pl._arguments import check_counts
 from scdd.pl._composition import draw_composition, prepare_composition
 from scdd.pl._embedding import draw_embedding, prepare_embedding
 from scdd.pl._figure import finish, new_figure, shown
@@ -102,7 +102,7 @@ def compare(
     >>> figure = scdd.pl.compare(adata, syn, show=False)
     >>> figure.savefig("compare.png")
     """
-    _check_arguments(n_markers, max_cells)
+    check_counts(n_markers=n_markers, max_cells=max_cells)
     seed = canonical_seed(seed)
     pair = make_pair(adata, syn, labels_key=labels_key, layer=layer)
     colors = class_colors(pair.names, palette, pair.colors)
@@ -161,13 +161,6 @@ def compare(
 
     _write(figure, layout, title or _title(pair), lines)
     return finish(figure, show=show, return_fig=return_fig)
-
-
-def _check_arguments(n_markers: int, max_cells: int) -> None:
-    for name, value in (("n_markers", n_markers), ("max_cells", max_cells)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            msg = f"{name} must be a positive integer, got {value!r}."
-            raise InputError(msg)
 
 
 def _title(pair: Pair) -> str:

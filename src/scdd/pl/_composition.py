@@ -1,4 +1,4 @@
-"""Panel d without test cells: how many cells a class had, and how many rows it has."""
+"""``scdd.pl.composition``: how many cells a class had, and how many rows it has; panel d without test cells."""
 
 from __future__ import annotations
 
@@ -7,12 +7,82 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scdd.pl._pair import Pair
-from scdd.pl._palette import REAL, SYNTHETIC
+from scdd.pl._figure import Box, canvas
+from scdd.pl._layout import name_room, name_rows, row_font, row_pitch, shown_classes
+from scdd.pl._pair import Pair, make_pair
+from scdd.pl._palette import REAL, SYNTHETIC, Palette, class_colors, ellipsis
 
 if TYPE_CHECKING:
     import pandas as pd
+    from anndata import AnnData
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def composition(
+    adata: AnnData,
+    syn: AnnData,
+    *,
+    labels_key: str | None = None,
+    layer: str | None = None,
+    palette: Palette = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+    show: bool | None = None,
+    return_fig: bool = False,
+) -> Figure | None:
+    """Draw the size of each class before and after, on a log axis.
+
+    Parameters
+    ----------
+    adata
+        The real cells that ``syn`` was made from, with raw counts.
+    syn
+        The synthetic set; genes and classes are matched by name.
+    labels_key
+        Column of ``obs`` with the classes, in both. None: the one ``syn`` was made with, else ``"cell_type"``.
+    layer
+        Layer of ``adata`` that holds the counts. None: ``X``.
+    palette
+        Name of a colormap, a sequence of colours, or a mapping from class to colour. None: ``uns["<labels_key>_colors"]``,
+        else colours that colour-blind readers can tell apart.
+    title
+        Title of the axes. None: the numbers of cells, rows and classes.
+    ax
+        Axes to draw on. None: those of a new figure.
+    show
+        Show the figure. None: ``scanpy.settings.autoshow``, unless ``return_fig`` or ``ax`` is given.
+    return_fig
+        Return the figure.
+
+    Returns
+    -------
+    The figure with ``return_fig=True`` or where it is not shown, else None. Beyond 100 classes the largest are drawn.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If a set cannot be read, or no class is shared.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> adata = scdd.datasets.simulate(n_obs=100, n_vars=60)
+    >>> figure = scdd.pl.composition(adata, scdd.tl.coreset(adata, 3), show=False)
+    """
+    pair = make_pair(adata, syn, labels_key=labels_key, layer=layer)
+    colors = class_colors(pair.names, palette, pair.colors)
+    classes = shown_classes(pair.real_sizes + pair.synthetic_sizes)
+    names = [pair.names[k] for k in classes]
+    pitch, font = row_pitch(len(classes))
+    box = Box(3.6, max(pitch * len(classes), 0.6), left=name_room(names, font), top=0.85, bottom=0.5)
+    at = canvas(ax, box, show=show, return_fig=return_fig)
+    draw_composition(prepare_composition(pair), at.ax, classes=classes)
+    name_rows(at.ax, pair.names, classes, colors=colors, font=row_font(at.ax, len(classes)))
+    all_ = "" if len(classes) == len(pair.names) else f", the {len(classes)} largest"
+    text = title or f"Class sizes: {len(pair.names)} class{'es' if len(pair.names) != 1 else ''}{all_}"
+    at.ax.set_title(ellipsis(text, 60), fontsize=9.5, loc="left", pad=30, parse_math=False)
+    return at.done(return_fig=return_fig)
 
 
 def prepare_composition(pair: Pair) -> pd.DataFrame:

@@ -56,7 +56,13 @@ def prepare_embedding(pair: Pair, sample: Sample, *, seed: int) -> pd.DataFrame:
 
 
 def draw_embedding(
-    table: pd.DataFrame, ax: Axes, *, colors: Sequence[str], numbers: bool = True, max_size: float = 46.0
+    table: pd.DataFrame,
+    ax: Axes,
+    *,
+    colors: Sequence[str],
+    numbers: bool = True,
+    max_size: float = 46.0,
+    marker: str | None = None,
 ) -> None:
     """Draw real cells as small dots and synthetic rows as larger shapes with a dark edge.
 
@@ -72,6 +78,8 @@ def draw_embedding(
         Write the number of each class at its middle.
     max_size
         Area of a synthetic mark, in points squared; less where there are many.
+    marker
+        Shape of all synthetic marks; default: that of each class.
     """
     is_real = (table["set"] == "real").to_numpy()
     x, y = table["x"].to_numpy(), table["y"].to_numpy()
@@ -82,8 +90,9 @@ def draw_embedding(
         x[is_real], y[is_real], s=size, c=palette[classes[is_real]], alpha=0.45, linewidths=0, rasterized=True, zorder=1
     )
     mark = float(np.clip(max_size * (60 / max((~is_real).sum(), 1)) ** 0.4, 9, max_size))
-    for shape in dict.fromkeys(map(class_marker, range(len(colors)))):
-        of_shape = ~is_real & np.array([class_marker(int(k)) == shape for k in classes], dtype=bool)
+    shapes = [marker or class_marker(k) for k in range(len(colors))]
+    for shape in dict.fromkeys(shapes):
+        of_shape = ~is_real & np.array([shapes[k] == shape for k in classes], dtype=bool)
         if of_shape.any():
             ax.scatter(
                 x[of_shape], y[of_shape], s=mark, c=palette[classes[of_shape]], marker=shape, edgecolors="black",
@@ -116,23 +125,42 @@ def _embed(
     b = pca.transform(synthetic).astype(np.float32)
     if len(a) < _MIN_CELLS:
         return a[:, :2], b[:, :2], "PC"
+    # A row that stands for many cells is nearer to the origin than each of them: the direction tells its place.
+    return (*_umap(a, b, seed, metric="cosine"), "UMAP")
+
+
+def project(
+    a: NDArray[np.floating], b: NDArray[np.floating], seed: int, *, metric: str
+) -> tuple[NDArray[np.floating], NDArray[np.floating], str]:
+    """Fit UMAP on the dense rows ``a`` and project ``b`` into it; below 30 rows their first two components."""
+    if len(a) >= _MIN_CELLS:
+        return (*_umap(np.asarray(a, np.float32), np.asarray(b, np.float32), seed, metric=metric), "UMAP")
+    centre = a.mean(axis=0)
+    axes = np.linalg.svd(a - centre, full_matrices=False)[2][:2]
+    at = [np.pad((x - centre) @ axes.T, ((0, 0), (0, 2 - len(axes)))) for x in (a, b)]
+    return at[0], at[1], "PC"
+
+
+def _umap(
+    a: NDArray[np.floating], b: NDArray[np.floating], seed: int, *, metric: str
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the UMAP of ``a``, and ``b`` projected into it."""
     with warnings.catch_warnings():
         # numba and umap-learn warn of their own affairs
         warnings.simplefilter("ignore")
         import umap
 
         state = int(stream(seed, "pl", "umap").integers(2**31 - 1))
-        # A row that stands for many cells is nearer to the origin than each of them: the direction tells its place.
         model = umap.UMAP(
             n_neighbors=min(10, len(a) - 1),
             min_dist=0.5,
-            metric="cosine",
+            metric=metric,
             n_epochs=200,
             random_state=state,
             transform_seed=state,
             n_jobs=1,
         )
-        return np.asarray(model.fit_transform(a)), np.asarray(model.transform(b)), "UMAP"
+        return np.asarray(model.fit_transform(a)), np.asarray(model.transform(b))
 
 
 def _write_numbers(table: pd.DataFrame, ax: Axes) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from scdd.pl._figure import size_of
 from scdd.pl._palette import class_marker, ellipsis
 
 if TYPE_CHECKING:
@@ -127,6 +128,51 @@ def draw_key(
             va="center_baseline",
             parse_math=False,
         )
+
+
+def name_rows(
+    ax: Axes,
+    names: Sequence[str],
+    classes: NDArray[np.integer],
+    *,
+    colors: Sequence[str],
+    font: float,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write the names of classes beside the rows 0, 1, ... of axes, each with its mark; ``notes`` follow the names."""
+    from matplotlib.transforms import ScaledTranslation
+
+    texts = [ellipsis(names[k], _LABEL_CHARS) for k in classes]
+    if notes:
+        texts = [f"{text} {note}" for text, note in zip(texts, notes, strict=True)]
+    # labels are text, not mathematics
+    ax.set_yticks(range(len(classes)), labels=texts, fontsize=font, parse_math=False)
+    ax.tick_params(axis="y", length=0, pad=font + 5)
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # axes that are drawn belong to a figure
+    beside = ax.get_yaxis_transform() + ScaledTranslation(-(font / 2 + 3) / 72, 0, figure.dpi_scale_trans)
+    for place, k in enumerate(classes):
+        ax.plot(
+            0, place, transform=beside, marker=class_marker(int(k)), color=colors[k], markersize=font * 0.72,
+            markeredgecolor="black", markeredgewidth=0.4, clip_on=False,
+        )  # fmt: skip
+
+
+def name_room(names: Sequence[str], font: float, extra: int = 0) -> float:
+    """Return the inches that the names of :func:`name_rows` take, with ``extra`` characters after each."""
+    longest = max((len(ellipsis(name, _LABEL_CHARS)) for name in names), default=1)
+    return 0.35 + (longest + extra) * font * 0.6 / 72
+
+
+def row_pitch(n: int) -> tuple[float, float]:
+    """Return the height of a row in inches and the size of its text in points, for ``n`` rows."""
+    pitch = float(np.clip(9.5 / max(n, 1), 0.125, 0.22))
+    return pitch, float(np.clip(pitch * 72 * 0.72, 6.5, 8.5))
+
+
+def row_font(ax: Axes, n: int) -> float:
+    """Return the size of text that fits ``n`` rows of axes."""
+    return float(np.clip(size_of(ax)[1] / max(n, 1) * 72 * 0.72, 4.0, 8.5))
 
 
 def shown_classes(sizes: NDArray[np.integer], most: int = 100) -> NDArray[np.int64]:

@@ -10,9 +10,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from scdd.errors import GeneError
 from scdd.metrics._preprocess import log_normalize
 from scdd.pl._pair import Pair, Sample
 from scdd.pl._palette import ellipsis
+from scdd.pp._text import first
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +26,13 @@ _CANDIDATES = 300  # genes per class among which those not yet taken by another 
 
 
 def prepare_markers(
-    pair: Pair, sample: Sample, *, n_markers: int, classes: NDArray[np.integer] | None = None, max_genes: int = 100
+    pair: Pair,
+    sample: Sample,
+    *,
+    n_markers: int,
+    classes: NDArray[np.integer] | None = None,
+    max_genes: int = 100,
+    genes: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Choose marker genes on real cells, and average them on both sides.
 
@@ -41,6 +49,8 @@ def prepare_markers(
         Classes to show; default: all that the real cells have.
     max_genes
         Largest number of genes.
+    genes
+        Names of the genes to show instead, in this order; they mark no class (``marker_of`` is -1).
 
     Returns
     -------
@@ -52,13 +62,13 @@ def prepare_markers(
 
     shown = np.flatnonzero(pair.real_sizes > 0) if classes is None else np.asarray(classes)
     per_class = max(1, min(n_markers, max_genes // max(len(shown), 1)))
-    marker_of = _rank(sample, pair.hvg, [int(k) for k in shown], per_class)
-    genes = np.array([gene for gene, _ in marker_of], dtype=np.int64)
-    real = class_means(sample.values[:, genes], sample.labels, len(pair.names))
-    values = log_normalize(pair.counts)[:, genes]
+    marker_of = _rank(sample, pair.hvg, [int(k) for k in shown], per_class) if genes is None else _named(pair, genes)
+    columns = np.array([gene for gene, _ in marker_of], dtype=np.int64)
+    real = class_means(sample.values[:, columns], sample.labels, len(pair.names))
+    values = log_normalize(pair.counts)[:, columns]
     synthetic = class_means(values, pair.labels, len(pair.names), pair.weight)
     top = np.nanmax(real, axis=0, initial=0.0)
-    names = pair.genes[genes].astype(str)
+    names = pair.genes[columns].astype(str)
     blocks = []
     for which, means in (("real", real[shown]), ("synthetic", synthetic[shown])):
         scaled = np.divide(means, top, out=np.zeros_like(means), where=top > 0)
@@ -66,7 +76,7 @@ def prepare_markers(
             pd.DataFrame(
                 {
                     "set": which,
-                    "class": np.repeat(shown, len(genes)),
+                    "class": np.repeat(shown, len(columns)),
                     "gene": np.tile(names.to_numpy(), len(shown)),
                     "marker_of": np.tile([k for _, k in marker_of], len(shown)),
                     "value": means.ravel(),
@@ -132,6 +142,17 @@ def class_means(
         out /= total[:, None]
     out[total == 0] = np.nan
     return out
+
+
+def _named(pair: Pair, genes: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the positions of genes given by name, each once."""
+    names = list(dict.fromkeys(str(gene) for gene in genes))
+    position = pair.genes.astype(str).get_indexer(names)
+    missing = [name for name, at in zip(names, position, strict=True) if at < 0]
+    if missing:
+        msg = f"syn lacks {len(missing)} of {len(names)} genes of var_names: {first(missing)}."
+        raise GeneError(msg)
+    return [(int(at), -1) for at in position]
 
 
 def _rank(sample: Sample, hvg: NDArray[np.bool_], shown: Sequence[int], per_class: int) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd._scatter import share_seen
+from scdd.pl._figure import write_nothing
 from scdd.pl._markers import class_means
 from scdd.pl._pair import Pair
 
@@ -42,7 +43,7 @@ def prepare_means(pair: Pair) -> pd.DataFrame:
     if pair.profile:
         synthetic_zeros = np.full(shown.shape[1], np.nan)
     else:
-        positive = class_means(_positive(pair), pair.labels, n, pair.weight)
+        positive = class_means(positive_shares(pair), pair.labels, n, pair.weight)
         synthetic_zeros = 1 - positive[shared].mean(axis=0)
     table = pd.DataFrame(
         {
@@ -86,7 +87,8 @@ def draw_means(table: pd.DataFrame, ax: Axes) -> None:
     seen = (real > 0) | (synthetic > 0)
     positive = np.concatenate([real[real > 0], synthetic[synthetic > 0]])
     if not len(positive):
-        _nothing(ax)
+        write_nothing(ax)
+        ax.set_box_aspect(1)
         return
     # the rarest genes of either side would stretch the axes for the sake of a handful
     low, high = float(np.quantile(positive, 0.001)), float(positive.max()) * 1.5
@@ -106,7 +108,8 @@ def draw_means(table: pd.DataFrame, ax: Axes) -> None:
 def draw_zeros(table: pd.DataFrame, ax: Axes) -> None:
     """Draw the share of cells without a count of each gene."""
     if not np.isfinite(table["synthetic_zeros"].to_numpy()).any():
-        _nothing(ax, "means of cells have\nno share of zeros")
+        write_nothing(ax, "means of cells have\nno share of zeros")
+        ax.set_box_aspect(1)
         return
     _dots(ax, table["real_zeros"].to_numpy(), table["synthetic_zeros"].to_numpy())
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
@@ -133,7 +136,7 @@ def _real_moments(pair: Pair) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return total / scale, positive / scale
 
 
-def _positive(pair: Pair) -> sp.csr_matrix:
+def positive_shares(pair: Pair) -> sp.csr_matrix:
     """Return the probability of a positive count in each row, CSR (n_rows, n_genes)."""
     if pair.expected is None:
         return _with_data(pair.counts, (pair.counts.data > 0).astype(np.float64))
@@ -171,11 +174,3 @@ def _note(ax: Axes, lines: list[str], *, x: float, y: float, va: str, ha: str) -
         x, y, "\n".join(lines), transform=ax.transAxes, fontsize=8, va=va, ha=ha, zorder=5,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
     )  # fmt: skip
-
-
-def _nothing(ax: Axes, text: str = "no data to display") -> None:
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=9, color="#555555")
-    ax.set(xticks=[], yticks=[])
-    ax.set_box_aspect(1)
-    for spine in ax.spines.values():
-        spine.set_color("#bbbbbb")
