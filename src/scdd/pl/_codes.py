@@ -112,7 +112,7 @@ def codes(
         part = shown[k * _PER_COLUMN : (k + 1) * _PER_COLUMN]
         width = size_of(at.ax)[0]
         key = at.ax.inset_axes((1 + (0.15 + k * room) / width, 0, room / width, 1))
-        draw_key(key, names, part, colors=colors, font=8.0, align=False)
+        draw_key(key, names, part, colors=colors, font=8.0, align=False, marker="*")
     n_cells = int((table["set"] == "real").sum())
     text = title or f"Latent space: {n_cells:,} cells and {len(code_labels):,} codes (stars)"
     at.ax.set_title(ellipsis(text, 80), fontsize=10, loc="left", parse_math=False)

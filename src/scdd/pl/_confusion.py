@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from scdd._rng import Seed, canonical_seed
 from scdd._settings import FROM_SETTINGS
+from scdd.errors import InputError
 from scdd.pl._figure import Box, canvas, size_of
 from scdd.pl._layout import name_room, name_rows, row_font
 from scdd.pl._markers import CMAP
@@ -96,9 +97,9 @@ def confusion(
     n = len(names)
     cell = float(np.clip(7.0 / n, 0.135, 0.34))
     font = float(np.clip(cell * 72 * 0.7, 6.5, 8.5))
-    side = max(cell * n, 0.9)
+    side = max(cell * n, 1.2)
     room = name_room(names, font, extra=8)
-    box = Box(side, side, left=room + 0.25, right=max(1.0, 2.6 - side), top=0.5, bottom=name_room(names, font) + 0.15)
+    box = Box(side, side, left=room + 0.25, right=max(1.0, 3.8 - side), top=0.5, bottom=name_room(names, font) + 0.15)
     at = canvas(ax, box, show=show, return_fig=return_fig)
     draw_confusion(table, at.ax, names=names, colors=colors, normalize=normalize)
     right = float(np.trace(table.to_numpy()) / max(table.to_numpy().sum(), 1))
@@ -114,6 +115,9 @@ def prepare_confusion(data: TrainTest, *, model: str = "LR", seed: int = 0) -> p
     from scdd.metrics import TEST_MODELS
     from scdd.metrics._utility import predict_panel
 
+    if data.n_known < 2:
+        msg = "The training rows hold one class: there is nothing that a model could confuse."
+        raise InputError(msg)
     cells = np.flatnonzero(data.test_labels < data.n_known)
     predicted = predict_panel(
         data.train_counts,
@@ -133,7 +137,9 @@ def prepare_confusion(data: TrainTest, *, model: str = "LR", seed: int = 0) -> p
 def draw_confusion(
     table: pd.DataFrame, ax: Axes, *, names: list[str], colors: list[str], normalize: bool = True
 ) -> None:
-    """Draw the table as a heatmap: light is none; a row without test cells is grey."""
+    """Draw the table as a heatmap: white is none; a row without test cells is grey."""
+    import matplotlib as mpl
+
     numbers = table.to_numpy()
     total = numbers.sum(axis=1, keepdims=True)
     share = np.divide(numbers, total, out=np.full(numbers.shape, np.nan), where=total > 0)
@@ -141,8 +147,11 @@ def draw_confusion(
     n = len(names)
     top = 1.0 if normalize else max(float(numbers.max(initial=0)), 1.0)
     ax.set_facecolor("#d4d4d4")
-    # a power scale would hide nothing, but shares read best on a straight one
-    image = ax.imshow(np.ma.masked_invalid(shown), cmap=CMAP, vmin=0, vmax=top, aspect="auto", interpolation="nearest")
+    # what nobody was taken for is white
+    cmap = mpl.colormaps[CMAP].with_extremes(under="white")
+    image = ax.imshow(
+        np.ma.masked_invalid(shown), cmap=cmap, vmin=1e-9, vmax=top, aspect="auto", interpolation="nearest"
+    )
     font = row_font(ax, n)
     name_rows(ax, names, np.arange(n), colors=colors, font=font, notes=[f"({k:,})" for k in total.ravel()])
     ax.set_xticks(range(n), labels=[ellipsis(name, 26) for name in names], rotation=90, fontsize=font, parse_math=False)

@@ -208,5 +208,5 @@ def _legend(ax: Axes, image: Any, most: float, *, with_shares: bool) -> None:
         ax.legend(
             handles, [f"{share:.0%}" for share in _SHARES], title="cells with\na count", fontsize=7, title_fontsize=7,
             loc="upper left", bbox_to_anchor=(1 + 0.02 / width, 1 - (tall + 0.12) / height), frameon=False,
-            handletextpad=0.4, alignment="left", borderaxespad=0.2,
+            labelspacing=max(0.4, np.sqrt(most) / 7 - 0.9), handletextpad=0.4 + np.sqrt(most) / 40, alignment="left", borderaxespad=0.2,
         )  # fmt: skip

@@ -88,7 +88,14 @@ def make_layout(names: Sequence[str], n_rows: int, n_caption: int) -> Layout:
 
 
 def draw_key(
-    ax: Axes, names: Sequence[str], classes: NDArray[np.integer], *, colors: Sequence[str], font: float, align: bool
+    ax: Axes,
+    names: Sequence[str],
+    classes: NDArray[np.integer],
+    *,
+    colors: Sequence[str],
+    font: float,
+    align: bool,
+    marker: str | None = None,
 ) -> None:
     """Write mark, number and name of each class, one line each.
 
@@ -104,6 +111,8 @@ def draw_key(
         Size in points.
     align
         Spread the lines over the whole height, as the rows of a heatmap; else leave them at the top.
+    marker
+        Shape of all marks; default: that of each class.
     """
     width, height = ax.figure.get_size_inches() * ax.get_position().size  # type: ignore[union-attr]
     n = len(classes)
@@ -115,7 +124,7 @@ def draw_key(
     y = (np.arange(n) + 0.5) * pitch
     for k, at in zip(classes, y, strict=True):
         ax.scatter(
-            0.09, at, s=font**2 * 0.62, c=colors[k], marker=class_marker(int(k)), edgecolors="black", linewidths=0.5,
+            0.09, at, s=font**2 * (1.3 if marker else 0.62), c=colors[k], marker=marker or class_marker(int(k)), edgecolors="black", linewidths=0.5,
             clip_on=False,
         )  # fmt: skip
         ax.text(number_at, at, str(int(k) + 1), fontsize=font, ha="right", va="center_baseline", fontweight="bold")

@@ -43,7 +43,8 @@ def utility(
     """Draw the score on test cells against the rows per class, one panel for each model and one for their mean.
 
     Lines are methods, shades the standard deviation over splits and seeds. Methods that use as many rows as they like
-    (``"full"``, ``"full_balanced"``) are horizontal lines.
+    (``"full"``, ``"full-balanced"``) are horizontal lines. Seven methods are named, the best after ``ours``; the axes
+    fit these, and the others are thin and grey.
 
     Parameters
     ----------
@@ -114,7 +115,8 @@ def draw_scores(table: pd.DataFrame, panels: Sequence[Axes], host: Axes, *, ours
     curves = table[~table["reference"]]
     order = _ranked(curves, ours)
     named = order[:_NAMED]
-    low, high = _limits(table)
+    # what is grey may leave the axes at the bottom, and does not press the others together
+    low, high = _limits(table[table["method"].isin(named) | table["reference"]])
     shown = list(dict.fromkeys(table["model"]))
     sizes = sorted(set(curves["n"]))
     lines: dict[str, Line2D] = {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _STAGES = ("autoencoder", "generator", "refinement")
 _LINES = ("-", "--", "-.", ":")
-_GAP = (0.6, 0.6)
+_GAP = (0.8, 0.6)
 
 
 def training(
@@ -115,13 +115,17 @@ def draw_training(table: pd.DataFrame, ax: Axes, *, stage: str) -> None:
     if not len(table):
         write_nothing(ax, "the referee kept none" if stage == "refinement" else "no history")
         return
-    for k, (loss, part) in enumerate(table.groupby("loss", sort=False)):
-        total = loss == "loss"
+    for k, loss in enumerate(sorted(set(table["loss"]), key=lambda name: (name != "loss", name))):
+        part, total = table[table["loss"] == loss], loss == "loss"
         ax.plot(
             part["step"], part["value"], color="#222222" if total else COLORS[(k - 1) % len(COLORS)],
             linestyle=_LINES[k % len(_LINES)], linewidth=1.8 if total else 1.1, label="total" if total else str(loss),
             marker="o" if len(part) == 1 else None, markersize=3,
         )  # fmt: skip
+    middle = table.groupby("loss")["value"].median()
+    if len(middle) > 1 and (table["value"] > 0).all() and middle.max() > 20 * middle.min():
+        # else the small ones would lie on the axis
+        ax.set_yscale("log")
     if table["loss"].nunique() > 1:
         ax.legend(fontsize=7, frameon=False, handlelength=2.4, loc="best")
     ax.set_xlabel("step" if stage == "refinement" else "epoch", fontsize=8)
