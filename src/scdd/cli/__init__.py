@@ -1,4 +1,4 @@
-"""The command line: ``scdd benchmark``, or ``python -m scdd benchmark``.
+"""The command line: ``scdd distill``, or ``python -m scdd distill``, and so on.
 
 One file for each command; :mod:`scdd.cli._app` puts them together. Nothing but this folder knows of typer.
 """

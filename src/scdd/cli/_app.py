@@ -10,9 +10,19 @@ import typer
 from typer.core import TyperGroup
 
 from scdd.cli._benchmark import benchmark
+from scdd.cli._coreset import coreset
+from scdd.cli._distill import distill
+from scdd.cli._encoders import encoders
+from scdd.cli._evaluate import evaluate
+from scdd.cli._expand import expand
+from scdd.cli._generate import generate
 from scdd.errors import ScddError
 
 __all__ = ["app"]
+
+
+# what is left after Ctrl-C, where that is something
+_AFTER = {"benchmark": "The same command goes on where this one stopped."}
 
 
 class _Group(TyperGroup):
@@ -26,11 +36,13 @@ class _Group(TyperGroup):
             # whoever read the output has seen enough; else Python would complain again when it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
-        except ScddError as error:
-            print(f"scdd: {error}", file=sys.stderr)
+        except (ScddError, ImportError, MemoryError, OSError) as error:
+            # a missing package, a full disk: the message tells, and a traceback would not tell more
+            text = " ".join(str(error).split()) or type(error).__name__
+            print(f"scdd: {text}", file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            print("\nscdd: interrupted. The same command goes on where this one stopped.", file=sys.stderr)
+            print(f"\nscdd: interrupted. {_AFTER.get(ctx.invoked_subcommand, 'Nothing was written.')}", file=sys.stderr)
             raise typer.Exit(130) from None
         return result
 
@@ -54,8 +66,14 @@ def scdd_(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and stop.")
     ] = False,
 ) -> None:
-    """Distil labelled scRNA-seq data sets into a few synthetic cells per class."""
+    """Distil labelled scRNA-seq data sets into a few synthetic cells per class.
+
+    Exit codes: 0 done; 1 the output was closed; 2 something cannot be used, and a line on the standard error tells what;
+    130 after Ctrl-C; 143 after SIGTERM. Results go to the standard output, everything else to the standard error.
+    """
 
 
+for command in (distill, expand, generate, coreset, evaluate, encoders):
+    app.command(command.__name__)(command)
 # a list is one argument, so words that are left over are a mistake that a command explains itself
 app.command("benchmark", context_settings={"allow_extra_args": True})(benchmark)

@@ -120,7 +120,7 @@ def predict_panel(
     """Return the classes (len(cells),) that each model, trained on the first set, sees in some cells of the second."""
     seen = _seen(train_counts, hvg, panel)
     predictors = {name: model.fit(seen[model.sees], train_labels, seed) for name, model in panel.items()}
-    predicted = {name: np.empty(len(cells), dtype=np.asarray(train_labels).dtype) for name in panel}
+    predicted: dict[str, NDArray[np.integer]] = {name: np.empty(len(cells), dtype=train_labels.dtype) for name in panel}
     for start in range(0, len(cells), _BLOCK):
         part = slice(start, start + _BLOCK)
         seen = _seen(sp.csr_matrix(test_counts[cells[part]]), hvg, panel)

@@ -163,11 +163,15 @@ def denoised(syn: AnnData, model: SCDD, labels: NDArray[np.int64]) -> NDArray[np
         return z
     params, record = told.get("params", {}), told.get("record", {})
     batches = _positions(syn, model._meta.batch_key, model._meta.batch_names)
-    tensors = (torch.from_numpy(v).to(model.module.device) for v in (z, labels, batches))
+    device = model.module.device
     rows = Codes(
-        *tensors, level=float(params["code_noise"]), guidance=float(record.get("guidance", 0.0)),
+        torch.from_numpy(z).to(device),
+        torch.from_numpy(labels).to(device),
+        torch.from_numpy(batches).to(device),
+        level=float(params["code_noise"]),
+        guidance=float(record.get("guidance", 0.0)),
         generator=str(params["generator"]),
-    )  # fmt: skip
+    )
     with torch.no_grad():
         return rows.latents(model.module).cpu().numpy().astype(np.float32)
 

@@ -153,10 +153,11 @@ def draw_pairs(
         {"c": REAL},
         {"c": SYNTHETIC, "marker": "D", "edgecolors": "black", "linewidths": 0.5},
     )
-    for values, label, look in zip((real, synthetic), labels, looks, strict=True):
+    for values, label, look, scale in zip((real, synthetic), labels, looks, (1.5, 0.9), strict=True):
         shown = np.where(values > 0, values, np.nan)
         x, y = (places, shown) if vertical else (shown, places)
-        ax.scatter(x, y, s=size, label=label, zorder=3, clip_on=False, **look)
+        # the circle is larger, so that it is seen where both are alike
+        ax.scatter(x, y, s=scale * size, label=label, zorder=3, clip_on=False, **look)
     ax.tick_params(labelsize=7)
     ax.spines[["top", "right", "bottom" if vertical else "left"]].set_visible(False)
     if vertical:

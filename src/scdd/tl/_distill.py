@@ -125,6 +125,52 @@ def distill(
     ----------
     Yu et al., scDD, arXiv 2503.04357.
     """
+    return distill_and_model(
+        adata,
+        n_per_class,
+        labels_key=labels_key,
+        batch_key=batch_key,
+        layer=layer,
+        encoder=encoder,
+        objective=objective,
+        donor_key=donor_key,
+        preset=preset,
+        generator=generator,
+        fraction=fraction,
+        small_class=small_class,
+        unlabeled=unlabeled,
+        allow_normalized=allow_normalized,
+        model=model,
+        seed=seed,
+        device=device,
+        max_seconds=max_seconds,
+        progress=progress,
+    )[0]
+
+
+def distill_and_model(
+    adata: AnnData,
+    n_per_class: int | Mapping[Any, int] | None,
+    *,
+    labels_key: str | None,
+    batch_key: str | None,
+    layer: str | None,
+    encoder: str | Encoder | Any,
+    objective: str | Mapping[str, float] | None,
+    donor_key: str | None,
+    preset: str,
+    generator: Literal["scdg", "gaussian", "none"] | None,
+    fraction: float | None,
+    small_class: Literal["keep", "cap", "error"],
+    unlabeled: Literal["error", "drop", "class"],
+    allow_normalized: bool,
+    seed: Seed,
+    device: str,
+    max_seconds: float | None,
+    model: SCDD | None = None,
+    progress: bool | None = None,
+) -> tuple[AnnData, SCDD]:
+    """Return what :func:`distill` returns, and the model behind it; the parameters are the same."""
     import numpy as np
 
     from scdd._budget import deadline as deadline_of
@@ -156,7 +202,8 @@ def distill(
     if model is not None:
         from scdd.model._persist import with_cells
 
-        return with_cells(model, adata, labels_key).distill(n_per_class, max_seconds=max_seconds, **options)
+        model = with_cells(model, adata, labels_key)
+        return model.distill(n_per_class, max_seconds=max_seconds, **options), model
     labels_key, batch_key, donor_key, layer = _registered(adata, labels_key, batch_key, donor_key, layer)
     checked = check(
         adata,
@@ -181,7 +228,7 @@ def distill(
         max_seconds=_left(deadline),
         generator=(generator or PRESETS.get(preset).generator) == "scdg",
     )
-    return model.distill(n_per_class, max_seconds=_left(deadline), **options)
+    return model.distill(n_per_class, max_seconds=_left(deadline), **options), model
 
 
 def _left(deadline: float | None) -> float | None:
