@@ -29,6 +29,27 @@ SECTIONS = {
 }
 
 
+SETTINGS = """# Settings: `settings`
+
+What holds wherever a call does not say otherwise; an argument of a call wins.
+
+```python
+scdd.settings.seed = 1
+scdd.settings.progress = False
+with scdd.settings.override(verbosity=0):  # no warnings, no progress bars in this block
+    syn = scdd.tl.distill(adata)
+```
+
+```{eval-rst}
+.. py:data:: scdd.settings
+
+    The only object of :class:`scdd._settings.Settings`.
+
+.. autoclass:: scdd._settings.Settings
+    :members:
+```
+"""
+
 INDEX = """# Parts of the package
 
 ```{{toctree}}
@@ -47,6 +68,7 @@ def write(folder: Path) -> None:
     ):  # autosummary writes them anew; one of a name that is gone would be an orphan
         stub.unlink()
     pages = {name: _page(name, title) for name, title in SECTIONS.items()}
+    pages["settings"] = SETTINGS
     pages["index"] = INDEX.format(pages="\n".join(name for name, text in pages.items() if text))
     for name, text in pages.items():
         path = folder / f"{name}.md"

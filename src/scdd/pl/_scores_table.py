@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from scdd.errors import InputError
@@ -125,7 +125,7 @@ def _chosen(table: pd.DataFrame, column: str, names: Sequence[str] | None) -> pd
     return table[table[column].isin(list(names))]
 
 
-def _order(models: Sequence[str], methods: Sequence[str]):
+def _order(models: Sequence[str], methods: Sequence[str]) -> Callable[[pd.Series], pd.Series]:
     """Return the sort key that keeps models and methods in these orders."""
     place = {"model": {name: k for k, name in enumerate(models)}, "method": {name: k for k, name in enumerate(methods)}}
     return lambda column: column.map(place[column.name]) if column.name in place else column
