@@ -33,16 +33,17 @@ def main() -> None:
     model.train()
     syn = model.distill(10, preset="fast")
 
+    sizes = train.obs["cell_type"].value_counts().to_dict()
+
     save(scdd.pl.composition(train, syn, show=False), "composition")
     save(scdd.pl.markers(train, syn, n_markers=2, show=False), "markers")
     save(scdd.pl.confusion(syn, test, show=False), "confusion")
     save(scdd.pl.codes(syn, model, show=False), "codes")
     save(scdd.pl.training(model, syn, show=False), "training")
-    tables = {
-        "scdd": pd.concat(
-            [scdd.tl.evaluate(model.distill(n, preset="fast"), test, models=MODELS, seeds=[0]) for n in SIZES]
-        )
-    }
+    place = syn.obs.groupby("cell_type", observed=True).cumcount().to_numpy()
+    # rows are nested: the first n of each class are a set themselves
+    sets = [syn[place < n].copy() for n in SIZES]
+    tables = {"scdd": pd.concat([scdd.tl.evaluate(rows, test, models=MODELS, train_sizes=sizes) for rows in sets])}
     for method in ("random", "herding", "kmeans"):
         sets = [scdd.tl.coreset(train, n, method) for n in SIZES]
         tables[method] = pd.concat([scdd.tl.evaluate(rows, test, models=MODELS, reference=train) for rows in sets])
