@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
+from anndata import AnnData
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -27,12 +28,14 @@ def save(figure: Figure | None, name: str) -> None:
 def main() -> None:
     TARGET.mkdir(exist_ok=True)
     adata = scdd.datasets.pancreas()
-    held_out = adata.obs["donor"].isin(["human3", "human4"]).to_numpy()
-    train, test = adata[~held_out].copy(), adata[held_out].copy()
+    train, test = (adata[cells].copy() for cells in scdd.pp.split(adata, donor_key="donor"))
     model = scdd.model.SCDD.from_checked(scdd.pp.check(train, donor_key="donor"), train)
     model.train()
-    syn = model.distill(10, preset="fast")
+    draw(train, test, model, model.distill(10))
 
+
+def draw(train: AnnData, test: AnnData, model: scdd.model.SCDD, syn: AnnData) -> None:
+    """Write all figures."""
     sizes = train.obs["cell_type"].value_counts().to_dict()
 
     save(scdd.pl.composition(train, syn, show=False), "composition")
@@ -49,7 +52,7 @@ def main() -> None:
         tables[method] = pd.concat([scdd.tl.evaluate(rows, test, models=MODELS, reference=train) for rows in sets])
     present = train[train.obs["cell_type"].isin(syn.obs["cell_type"])].copy()
     tables["full"] = scdd.tl.evaluate(present, test, models=MODELS)
-    save(scdd.pl.utility(tables, title="Human pancreas, two donors held out", show=False), "utility")
+    save(scdd.pl.utility(tables, title="Human pancreas, held-out donors", show=False), "utility")
 
 
 if __name__ == "__main__":
