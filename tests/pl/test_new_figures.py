@@ -100,7 +100,7 @@ def test_one_class() -> None:
     for plot in (scdd.pl.composition, scdd.pl.markers):
         _assert_inside(_drawn(plot(adata, syn, show=False)))
     assert "no marker genes to display" in _texts(scdd.pl.markers(adata, syn, show=False))
-    _drawn(scdd.pl.markers(adata, syn, ["gene_1"], show=False))
+    _drawn(scdd.pl.markers(adata, syn, var_names=["gene_1"], show=False))
 
 
 @pytest.mark.parametrize("plot", ["composition", "markers", "confusion"])

@@ -32,8 +32,8 @@ _GAP = 1.0  # columns between the two sets
 def markers(
     adata: AnnData,
     syn: AnnData,
-    var_names: Sequence[str] | None = None,
     *,
+    var_names: Sequence[str] | None = None,
     labels_key: str | None = None,
     layer: str | None = None,
     n_markers: int = 3,
@@ -96,7 +96,7 @@ def markers(
     >>> import scdd
     >>> adata = scdd.datasets.simulate(n_obs=100, n_vars=60)
     >>> syn = scdd.tl.coreset(adata, 3)
-    >>> figure = scdd.pl.markers(adata, syn, ["gene_1", "gene_2"], show=False)
+    >>> figure = scdd.pl.markers(adata, syn, var_names=["gene_1", "gene_2"], show=False)
     """
     check_counts(n_markers=n_markers, max_cells=max_cells)
     pair = make_pair(adata, syn, labels_key=labels_key, layer=layer)
