@@ -72,7 +72,7 @@ def quality(
         msg = f"The sets have different numbers of genes: {sorted(shapes)}."
         raise InputError(msg)
     sides = [Side(sp.csr_matrix(counts), np.asarray(labels), hvg) for counts, labels in (real, made, cells)]
-    reference, floor = _reference_and_floor(sides[0], sides[1], seed)
+    reference, floor = reference_and_floor(sides[0], sides[1], seed)
     pairs = [Pair(reference, side, sides[2], seed) for side in (sides[1], floor)]
     if not len(pairs[0].classes):
         msg = "The small set and the real cells share no class."
@@ -85,7 +85,7 @@ def quality(
     return pd.DataFrame(rows, columns=["metric", "value", "floor", "better", "reason"])
 
 
-def _reference_and_floor(real: Side, made: Side, seed: int) -> tuple[Side, Side]:
+def reference_and_floor(real: Side, made: Side, seed: int) -> tuple[Side, Side]:
     """Return real cells to compare with, and others, as many of each class as were made."""
     reference, floor = [], []
     for code in np.unique(real.labels):

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd import _keys
+from scdd._about import about
 from scdd._compat import layer_names, obs_frame, warn
 from scdd._made import is_profile, made_with
 from scdd._rng import stream
@@ -140,9 +141,13 @@ def make_pair(adata: AnnData, syn: AnnData, *, labels_key: str | None, layer: st
     scdd.errors.LabelError
         If they share no class.
     """
-    labels_key = labels_key if labels_key is not None else made_with(syn)
-    profile = is_profile(syn)
-    real = quiet_check(adata, labels_key, layer)
+    labels_key = labels_key if labels_key is not None else about(syn).labels_key
+    return pair_with(quiet_check(adata, labels_key, layer), syn, layer=layer)
+
+
+def pair_with(real: CheckedInput, syn: AnnData, *, layer: str | None) -> Pair:
+    """Match a synthetic set with real cells that went through the door; see :func:`make_pair`."""
+    profile = about(syn).kind == "profile"
     own_layer = layer if layer in list(layer_names(syn)) else None
     column, kept, counts = _read_rows(syn, real.labels_key, own_layer, profile)
     names, lookup = _match_classes(real, column)

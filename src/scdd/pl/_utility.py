@@ -42,7 +42,8 @@ def prepare_utility(
     Returns
     -------
     Table with the columns set (what the models were trained on, ``"real"`` or ``"synthetic"``), model, class (position in
-    ``pair.names``; -1 for the macro-F1), value (F1); ``attrs["n_real"]`` is the number of real cells.
+    ``pair.names``; -1 for the macro-F1), value (F1); ``attrs["n_real"]`` is the number of real cells, ``attrs["excluded"]`` tells
+    why classes are not scored.
     """
     import pandas as pd
 
@@ -68,6 +69,7 @@ def prepare_utility(
                 train, adata_test, labels_key=pair.labels_key, models=tuple(models or MODELS), layer=layer,
                 train_sizes=sizes, seed=seed,
             )  # fmt: skip
+        excluded = scores.attrs["excluded"]
         scores = scores[scores["metric"].isin(["macro_f1", "f1"])]
         blocks.append(
             pd.DataFrame(
@@ -81,6 +83,7 @@ def prepare_utility(
         )
     table = pd.concat(blocks, ignore_index=True)
     table.attrs["n_real"] = len(cells)
+    table.attrs["excluded"] = excluded
     return table
 
 

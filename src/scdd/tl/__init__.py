@@ -1,4 +1,4 @@
-"""Tools: distil, expand, draw coresets, evaluate, embed."""
+"""Tools: distil, expand, draw coresets, evaluate, report."""
 
 from __future__ import annotations
 
@@ -7,5 +7,6 @@ from scdd.tl._distill import distill
 from scdd.tl._embed import embed
 from scdd.tl._evaluate import evaluate
 from scdd.tl._expand import expand
+from scdd.tl._report import Report, report
 
-__all__ = ["coreset", "distill", "embed", "evaluate", "expand"]
+__all__ = ["Report", "coreset", "distill", "evaluate", "expand", "report"]

@@ -1,0 +1,8 @@
+"""The report on a set: diagnostic, quality, utility; tables, figures, one HTML page."""
+
+from __future__ import annotations
+
+from scdd._report._build import build_report
+from scdd._report._result import Report
+
+__all__ = ["Report", "build_report"]
