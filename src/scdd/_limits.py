@@ -63,7 +63,9 @@ def privacy(facts: About, cells: Mapping[str, int]) -> list[str]:
     elif cells:
         out.append(f"Every class has at least {_FEW} original cells.")
     else:
-        out.append(f"It is not known whether classes have fewer than {_FEW} original cells, whose rows are near to them.")
+        out.append(
+            f"It is not known whether classes have fewer than {_FEW} original cells, whose rows are near to them."
+        )
     return [
         *out,
         "All genes are kept, sex-linked and genotype-dependent ones too; donors are the unit that leaks.",

@@ -63,7 +63,9 @@ def build_report(
         elif pair is not None:
             prepared = _utility(pair, adata_test, models, layer, max_cells, seed, notes)
         pictures = _pictures(pair, prepared, plots, max_cells, seed, notes)
-        utility = pd.DataFrame(columns=UTILITY_COLUMNS) if prepared is None else tidy(prepared, pair.names if pair else ())
+        utility = (
+            pd.DataFrame(columns=UTILITY_COLUMNS) if prepared is None else tidy(prepared, pair.names if pair else ())
+        )
     n_test = None if test is None else int(test.source.n_obs)
     told = _provenance(facts, subject.labels.size, real, n_test, models, max_cells, seed)
     report = Report(diagnostic, rows, classes, utility, told, notes)

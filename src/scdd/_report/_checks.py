@@ -83,7 +83,11 @@ def _named(names: Sequence[str], wrong: Sequence[str], what: str) -> Finding:
     """Judge named things, and name the first that are wrong."""
     if not names:
         return _no(f"There are no {what}.")
-    text = f"{len(wrong):,} of {len(names):,} {what} are wrong: {first(wrong)}." if wrong else f"All {len(names):,} {what}."
+    text = (
+        f"{len(wrong):,} of {len(names):,} {what} are wrong: {first(wrong)}."
+        if wrong
+        else f"All {len(names):,} {what}."
+    )
     return Finding(1 - len(wrong) / len(names), text)
 
 
@@ -127,7 +131,9 @@ def _class_order(subject: Subject) -> Finding:
     real = [str(name) for name in subject.real.label_categories]
     known, kept = set(subject.categories), [name for name in subject.categories if name in set(real)]
     right = kept == [name for name in real if name in known]
-    return Finding(float(right), f"{len(kept):,} categories, {'in' if right else 'not in'} the order of the real cells.")
+    return Finding(
+        float(right), f"{len(kept):,} categories, {'in' if right else 'not in'} the order of the real cells."
+    )
 
 
 def _all_genes(subject: Subject) -> Finding:
@@ -140,7 +146,9 @@ def _gene_order(subject: Subject) -> Finding:
         own, real = subject.genes.astype(str), set(subject.real.var.index.astype(str))
         return _named(list(own), [gene for gene in own if gene not in real], "genes of the set")
     right = bool((np.diff(subject.columns) > 0).all())
-    return Finding(float(right), f"{len(subject.genes):,} genes, {'in' if right else 'not in'} the order of the real cells.")
+    return Finding(
+        float(right), f"{len(subject.genes):,} genes, {'in' if right else 'not in'} the order of the real cells."
+    )
 
 
 def _rows_as_asked(subject: Subject) -> Finding:

@@ -131,9 +131,7 @@ def _composition(pair: Pair, colors: Sequence[str], classes: NDArray[np.integer]
     return Picture("Class sizes", "Real cells and rows of each class, on a log axis.", _png(figure))
 
 
-def _utility(
-    pair: Pair, table: pd.DataFrame, colors: Sequence[str], classes: NDArray[np.integer]
-) -> Picture:
+def _utility(pair: Pair, table: pd.DataFrame, colors: Sequence[str], classes: NDArray[np.integer]) -> Picture:
     figure, ax = _per_class(pair, colors, classes)
     draw_utility(table, ax, classes=classes)
     return Picture(

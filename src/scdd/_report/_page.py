@@ -50,7 +50,13 @@ class Sheet:
 
 
 def render(
-    report: Report, facts: About, pictures: Sequence[Picture], *, title: str, lead: Sequence[str], cells: Mapping[str, int]
+    report: Report,
+    facts: About,
+    pictures: Sequence[Picture],
+    *,
+    title: str,
+    lead: Sequence[str],
+    cells: Mapping[str, int],
 ) -> str:
     """Return the page as text.
 
@@ -101,7 +107,14 @@ def _part(report: Report, name: str) -> dict[str, Any]:
     title, text = _PARTS[name]
     bar = 0.0 if math.isnan(score) else min(max(score, 0.0), 1.0)
     missing = report.notes.get(name, "") if math.isnan(score) else ""
-    return {"name": name, "title": title, "text": text, "score": percent(score), "bar": round(100 * bar, 1), "missing": missing}
+    return {
+        "name": name,
+        "title": title,
+        "text": text,
+        "score": percent(score),
+        "bar": round(100 * bar, 1),
+        "missing": missing,
+    }
 
 
 def _sheet(table: pd.DataFrame, columns: Mapping[str, tuple[str, Callable[[Any], str]]]) -> Sheet:
@@ -121,12 +134,14 @@ def _diagnostic(table: pd.DataFrame) -> list[tuple[str, str, Sheet]]:
     for about, part in table.groupby("about", sort=False):
         sheet = _sheet(part, columns)
         marks = [status if status in ("pass", "fail") else "" for status in part["status"]]
-        out.append((str(about), percent(float(part["share"].mean())), Sheet(sheet.columns, sheet.rows, sheet.more, marks)))
+        out.append(
+            (str(about), percent(float(part["share"].mean())), Sheet(sheet.columns, sheet.rows, sheet.more, marks))
+        )
     return out
 
 
 def _quality(table: pd.DataFrame) -> list[tuple[str, str, Sheet]]:
-    columns = {
+    columns: dict[str, tuple[str, Callable[[Any], str]]] = {
         "metric": ("figure", cell),
         "value": ("set", number),
         "floor": ("real cells", number),
@@ -161,8 +176,8 @@ def _models(table: pd.DataFrame) -> Sheet | None:
         return None
     columns = {
         "model": ("model", cell),
-        "synthetic": ("trained on the set", number),
-        "real": ("trained on real cells", number),
+        "synthetic": ("set", number),
+        "real": ("real cells", number),
         "share": ("share", percent),
     }
     return _sheet(by_model(table), columns)
@@ -174,8 +189,8 @@ def _utility(table: pd.DataFrame) -> list[tuple[str, Sheet]]:
         return []
     columns = {
         "class": ("class", lambda text: cell(text, 60)),
-        "synthetic": ("trained on the set", number),
-        "real": ("trained on real cells", number),
+        "synthetic": ("set", number),
+        "real": ("real cells", number),
         "difference": ("difference", signed),
     }
     models = list(dict.fromkeys(table["model"]))

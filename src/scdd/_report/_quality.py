@@ -78,18 +78,20 @@ def score_of(metric: QualityMetric, value: float, floor: float) -> float:
 
 def judge_classes(pair: Pair, real: Cells, *, seed: int) -> pd.DataFrame:
     """Judge each class by the figures of :func:`scdd.metrics.fidelity`: columns metric, class, value and floor."""
-    sides = (Side(counts, labels, pair.hvg) for counts, labels in (real, (pair.counts, pair.labels)))
-    reference, floor = reference_and_floor(*sides, seed)
+    made = Side(pair.counts, pair.labels, pair.hvg)
+    reference, floor = reference_and_floor(Side(*real, pair.hvg), made, seed)
     tables = [
         # a forest of one cell a class is not grown: how well real and synthetic are told apart stands among the figures
         fidelity(
             reference.counts, reference.labels, side.counts, side.labels, pair.hvg, class_names=pair.names, max_cells=1,
             seed=seed,
         )
-        for side in (Side(pair.counts, pair.labels, pair.hvg), floor)
+        for side in (made, floor)
     ]  # fmt: skip
     rows, least = (table[table["metric"].isin(_PER_CLASS) & (table["class"] != "")] for table in tables)
-    return rows.merge(least.rename(columns={"value": "floor"}), on=["metric", "class"], how="left").reset_index(drop=True)
+    return rows.merge(least.rename(columns={"value": "floor"}), on=["metric", "class"], how="left").reset_index(
+        drop=True
+    )
 
 
 def real_cells(pair: Pair, max_cells: int, seed: int) -> Cells:

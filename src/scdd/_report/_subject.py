@@ -67,7 +67,9 @@ class Subject:
     def rows_of(self) -> dict[str, int]:
         """Rows of each class."""
         found = [label for label in self.labels if label is not None]
-        return dict(zip(*(part.tolist() for part in np.unique(found, return_counts=True)), strict=True)) if found else {}
+        return (
+            dict(zip(*(part.tolist() for part in np.unique(found, return_counts=True)), strict=True)) if found else {}
+        )
 
     @cached_property
     def cells_of(self) -> dict[str, int]:
