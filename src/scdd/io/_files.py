@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from scdd.errors import CorruptModelError, InputError
+from scdd.errors import CorruptModelError
+from scdd.io import _folder
 
 FORMAT_VERSION = 1
 _WEIGHTS, _CONFIG, _MANIFEST = "model.safetensors", "config.json", "manifest.json"
@@ -31,18 +30,7 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     scdd.errors.InputError
         If it exists and is not to be overwritten, or is not a folder of ours, or its parent is missing.
     """
-    target = Path(path).expanduser()
-    if target.exists():
-        if not overwrite:
-            msg = f"{target} exists. Choose another path, or pass overwrite=True."
-            raise InputError(msg)
-        if not (target / _MANIFEST).is_file():
-            msg = f"{target} exists and is not a saved scdd model; it is not overwritten."
-            raise InputError(msg)
-    if not target.parent.is_dir():
-        msg = f"The folder {target.parent} does not exist. Create it first."
-        raise InputError(msg)
-    return target
+    return _folder.check_target(path, overwrite=overwrite, marker=_MANIFEST, what="saved scdd model")
 
 
 def write_model(
@@ -92,27 +80,12 @@ def write_model(
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
     files[_MANIFEST] = json.dumps(manifest, indent=1).encode()
-    # made by mkdir, which follows the umask: mkdtemp would leave a model that only its owner can read
-    hidden, token = _hidden(target), secrets.token_hex(4)
-    temporary, old = (target.parent / f"{hidden}-{part}-{token}" for part in ("new", "old"))
-    try:
-        temporary.mkdir()
+
+    def fill(folder: Path) -> None:
         for name, data in files.items():
-            with (temporary / name).open("wb") as handle:
-                handle.write(data)
-                handle.flush()
-                os.fsync(handle.fileno())
-        if target.exists():
-            _remove_set_aside(target)
-            target.replace(old)
-        temporary.replace(target)
-    except BaseException:
-        if old.exists() and not target.exists():
-            old.rename(target)  # the older model goes back to its place
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    _remove_set_aside(target)
-    return target
+            (folder / name).write_bytes(data)
+
+    return _folder.write_folder(target, fill)
 
 
 def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -142,7 +115,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
     folder = Path(path).expanduser()
     if not folder.exists():
         # a process that was killed between the two renames of write_model leaves the older model, whole, beside its place
-        folder = next(iter(_set_aside(folder)), folder)
+        folder = next(iter(_folder.set_aside(folder)), folder)
     manifest = _json(_read(folder, _MANIFEST), folder / _MANIFEST)
     if manifest.get("format") != "scdd model":
         msg = f"{folder} is not a saved scdd model."
@@ -167,21 +140,6 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
         msg = f"{folder / _WEIGHTS} cannot be read: {error}."
         raise CorruptModelError(msg) from error
     return tensors, _json(data[_CONFIG], folder / _CONFIG)
-
-
-def _hidden(target: Path) -> str:
-    """Return how the names of temporary folders begin: of bounded length, and for this target only."""
-    return f".scdd-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}"
-
-
-def _set_aside(target: Path) -> list[Path]:
-    """Return the older models that were moved out of the way of a new one; only a killed process leaves any."""
-    return list(target.parent.glob(f"{_hidden(target)}-old-*"))
-
-
-def _remove_set_aside(target: Path) -> None:
-    for older in _set_aside(target):
-        shutil.rmtree(older, ignore_errors=True)
 
 
 def _read(folder: Path, name: str) -> bytes:
