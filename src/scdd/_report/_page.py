@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Sheet", "render"]
 
+Columns = Mapping[str, tuple[str, Callable[[Any], str]]]  # name in the table -> head, and how a value is written
+
 _MOST = 300  # lines of a table in the page: those beyond are in the tables of the result
 _PARTS = {
     "diagnostic": ("Diagnostic", "Is the set valid and well-formed? Should be 100 %."),
@@ -117,14 +119,14 @@ def _part(report: Report, name: str) -> dict[str, Any]:
     }
 
 
-def _sheet(table: pd.DataFrame, columns: Mapping[str, tuple[str, Callable[[Any], str]]]) -> Sheet:
+def _sheet(table: pd.DataFrame, columns: Columns) -> Sheet:
     shown = table.head(_MOST)
     rows = [[form(row[name]) for name, (_, form) in columns.items()] for row in shown.to_dict("records")]
     return Sheet([head for head, _ in columns.values()], rows, len(table) - len(shown))
 
 
 def _diagnostic(table: pd.DataFrame) -> list[tuple[str, str, Sheet]]:
-    columns = {
+    columns: Columns = {
         "check": ("check", cell),
         "status": ("result", cell),
         "share": ("right", percent),
@@ -174,7 +176,7 @@ def _classes(table: pd.DataFrame) -> Sheet | None:
 def _models(table: pd.DataFrame) -> Sheet | None:
     if not len(table):
         return None
-    columns = {
+    columns: Columns = {
         "model": ("model", cell),
         "synthetic": ("set", number),
         "real": ("real cells", number),
@@ -187,7 +189,7 @@ def _utility(table: pd.DataFrame) -> list[tuple[str, Sheet]]:
     """Return the F1 of each class as the mean of the models, then for each model."""
     if not len(table):
         return []
-    columns = {
+    columns: Columns = {
         "class": ("class", lambda text: cell(text, 60)),
         "synthetic": ("set", number),
         "real": ("real cells", number),
