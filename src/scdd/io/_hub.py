@@ -84,7 +84,7 @@ def push_to_hub(
         try:
             api.create_repo(repo_id=repo_id, repo_type=_TYPE, private=private, exist_ok=True)
             commit = api.upload_folder(repo_id=repo_id, repo_type=_TYPE, folder_path=folder, commit_message=message)
-        except Exception as error:  # noqa: BLE001 - the client raises those of its HTTP library too
+        except Exception as error:
             msg = f"{repo_id} could not be uploaded: {error}"
             raise DownloadError(msg) from error
     return str(commit.oid)
@@ -146,7 +146,7 @@ def pull_from_hub(
         commit = api.dataset_info(repo_id, revision=revision).sha
         place = {"repo_id": repo_id, "repo_type": _TYPE, "revision": commit, "cache_dir": cache_dir}
         sums, data = (Path(api.hf_hub_download(filename=name, **place)) for name in (SUMS, DATA))
-    except Exception as error:  # noqa: BLE001 - the client raises those of its HTTP library too
+    except Exception as error:
         msg = f"{repo_id} could not be downloaded: {error}"
         raise DownloadError(msg) from error
     told = read_sums(sums).get(DATA)

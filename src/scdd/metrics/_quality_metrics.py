@@ -154,7 +154,8 @@ def _zero_difference(pair: Pair) -> float:
 def _gene_correlation(pair: Pair) -> float:
     real, made = pair.real.hvg_logs, pair.made.hvg_logs
     # genes of the real side choose, so that both sides show the same; all of them vary on both
-    usable = (made.std(0) > 0) & (real.std(0) > 0)
+    # by their ranges: rounding gives a constant gene a deviation above 0
+    usable = (np.ptp(made, axis=0) > 0) & (np.ptp(real, axis=0) > 0)
     genes = np.argsort(-np.where(usable, real.var(0), -1), kind="stable")[: min(_CORRELATED, int(usable.sum()))]
     if len(genes) < 3:
         return float("nan")
