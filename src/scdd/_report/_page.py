@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ __all__ = ["Sheet", "render"]
 Columns = Mapping[str, tuple[str, Callable[[Any], str]]]  # name in the table -> head, and how a value is written
 
 _MOST = 300  # lines of a table in the page: those beyond are in the tables of the result
+_BEST = {"higher": "Higher is better.", "lower": "Lower is better."}
 _PARTS = {
     "diagnostic": ("Diagnostic", "Is the set valid and well-formed? Should be 100 %."),
     "quality": ("Quality", "Do the rows look like real cells? 100 %: like as many real cells."),
@@ -43,12 +44,15 @@ class Sheet:
         Lines that are left out.
     marks
         Class of each line: ``"pass"``, ``"fail"`` or empty.
+    notes
+        What stands in small below the first cell of each line.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     more: int = 0
     marks: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
 def render(
@@ -126,38 +130,31 @@ def _sheet(table: pd.DataFrame, columns: Columns) -> Sheet:
 
 
 def _diagnostic(table: pd.DataFrame) -> list[tuple[str, str, Sheet]]:
-    columns: Columns = {
-        "check": ("check", cell),
-        "status": ("result", cell),
-        "share": ("right", percent),
-        "detail": ("detail", lambda text: cell(text, 400)),
-    }
+    columns: Columns = {"check": ("check", cell), "status": ("result", cell), "share": ("right", percent)}
     out = []
     for about, part in table.groupby("about", sort=False):
-        sheet = _sheet(part, columns)
         marks = [status if status in ("pass", "fail") else "" for status in part["status"]]
-        out.append(
-            (str(about), percent(float(part["share"].mean())), Sheet(sheet.columns, sheet.rows, sheet.more, marks))
-        )
+        notes = [cell(text, 400) for text in part["detail"]]
+        sheet = replace(_sheet(part, columns), marks=marks, notes=notes)
+        out.append((str(about), percent(float(part["share"].mean())), sheet))
     return out
 
 
 def _quality(table: pd.DataFrame) -> list[tuple[str, str, Sheet]]:
-    columns: dict[str, tuple[str, Callable[[Any], str]]] = {
+    columns: Columns = {
         "metric": ("figure", cell),
         "value": ("set", number),
         "floor": ("real cells", number),
-        "better": ("better", cell),
         "score": ("score", percent),
-        "meaning": ("what it is", lambda text: cell(text, 400)),
-        "reason": ("why there is none", lambda text: cell(text, 400)),
     }
-    if len(table) and not table["reason"].any():
-        del columns["reason"]
-    return [
-        (str(about), percent(float(part["score"].mean())), _sheet(part, columns))
-        for about, part in table.groupby("about", sort=False)
-    ]
+    out = []
+    for about, part in table.groupby("about", sort=False):
+        notes = [
+            f"{meaning} {_BEST.get(better, f'Best: {better}.')}{f' Not here: {cell(reason, 300)}.' if reason else ''}"
+            for meaning, better, reason in zip(part["meaning"], part["better"], part["reason"], strict=True)
+        ]
+        out.append((str(about), percent(float(part["score"].mean())), replace(_sheet(part, columns), notes=notes)))
+    return out
 
 
 def _classes(table: pd.DataFrame) -> Sheet | None:

@@ -55,4 +55,5 @@ def _head(card: Mapping[str, Any]) -> str:
     if not known and licence != UNKNOWN:
         told["license_name"] = ellipsis(licence, 200)
     told["tags"] = ["anndata", "scRNA-seq", "scdd", "single-cell", *([] if card["measured"] else ["synthetic"])]
-    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in told.items())
+    # whoever takes the head for a part of the page sees no markup either
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in told.items()).replace("<", r"\u003c")
