@@ -10,7 +10,9 @@ from scdd.encoders._get import get
 from scdd.encoders._list import list
 from scdd.encoders._pca import PCAEncoder
 from scdd.encoders._precomputed import PrecomputedEncoder
+from scdd.encoders._pretrain import PretrainConfig, Study, pretrain
 from scdd.encoders._registry import ENCODERS, EncoderRegistry
+from scdd.encoders._scdd_base import ScddBaseEncoder
 from scdd.encoders._scgpt import ScGPTEncoder
 from scdd.encoders._scimilarity import SCimilarityEncoder
 from scdd.encoders._scvi import ScviEncoder
@@ -31,11 +33,15 @@ __all__ = [
     "GeneformerEncoder",
     "PCAEncoder",
     "PrecomputedEncoder",
+    "PretrainConfig",
     "SCimilarityEncoder",
     "SavedScviEncoder",
     "ScGPTEncoder",
+    "ScddBaseEncoder",
     "ScviEncoder",
     "SelfEncoder",
+    "Study",
     "get",
     "list",
+    "pretrain",
 ]

@@ -132,7 +132,8 @@ class CheckpointEncoder(Encoder):
         """Check that the genes are known, and take the seed."""
         match = self.match(cells)
         self.seed = seed
-        if match.ids.species not in ("unknown", match.vocabulary_ids.species, self.info.species):
+        known = {"unknown", match.vocabulary_ids.species, *self.info.species.split(", ")}
+        if match.ids.species not in known:
             warn(f"Encoder {self.info.name!r} knows genes of {self.info.species}: {match}.")
 
     def encode(self, cells: Cells, *, batch_size: int | None = None, device: str = "cpu") -> NDArray[np.float32]:

@@ -1,0 +1,165 @@
+"""``scdd.encoders.pretrain``: an encoder from many data sets."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scdd._rng import Seed, canonical_seed
+from scdd.encoders._pretrain._config import PretrainConfig, Study
+from scdd.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scdd.encoders._pretrain._train import Pretraining
+    from scdd.encoders._scdd_base import ScddBaseEncoder
+
+_LOG = logging.getLogger("scdd")
+
+
+def pretrain(
+    data: Sequence[AnnData | str | os.PathLike[str] | Study],
+    path: str | os.PathLike[str],
+    *,
+    labels_key: str | None = None,
+    batch_key: str | None = None,
+    config: PretrainConfig | None = None,
+    backed: bool = False,
+    seed: Seed = 0,
+    device: str = "auto",
+    compile: bool = False,
+    overwrite: bool = False,
+    made_by: str = "scdd.encoders.pretrain",
+    progress: bool = True,
+) -> ScddBaseEncoder:
+    """Pretrain an encoder on many data sets with different genes, labels, batches and technologies at once.
+
+    Every step sees some cells of each data set, with a part of their genes and of their counts: the embedding has to tell
+    the expression of genes that were hidden, and the classes of a data set apart, and not its batches. Genes are matched by
+    symbols in capitals, so that human and mouse share them by name, not by orthology.
+
+    A training that was interrupted goes on from its last checkpoint, the folder ``<path>.training``, when it is called
+    again with the same data, configuration and seed; on a CPU the result is the same bit for bit.
+
+    Parameters
+    ----------
+    data
+        Data sets: AnnData with raw counts, paths of ``.h5ad`` files or ``.zarr`` stores, or
+        :class:`~scdd.encoders.Study`, which also names columns, origin and licence.
+    path
+        Folder to write.
+    labels_key, batch_key
+        Columns of ``obs`` of those that are no ``Study``. None: no labels, one batch.
+    config
+        Sizes, budget and weights of the losses. Default: ``PretrainConfig()``.
+    backed
+        Leave the counts of files on disk.
+    seed
+        Of the first weights and of all draws.
+    device
+        ``"cpu"``, ``"cuda"``, ...; ``"auto"`` takes a GPU if there is one. Always a single device: the network is small,
+        and reading cells is what takes the time. On CUDA, products are taken in bfloat16.
+    compile
+        Let torch compile the perceptron of the network; pays on a GPU.
+    overwrite
+        Replace an older encoder at this path.
+    made_by
+        How to make it again, for the card.
+    progress
+        Show a bar.
+
+    Returns
+    -------
+    The encoder, as ``scdd.encoders.get("scdd-base:<path>")``. The folder holds weights (safetensors), a card (JSON: data
+    sets by hash, studies, licences, configuration, losses) and a manifest of hashes.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If the folder cannot be written, a file is not there, or the checkpoint is of another training.
+    scdd.errors.CountsError
+        If a data set does not hold raw counts.
+    scdd.errors.LabelError
+        If a column is absent.
+    scdd.errors.GeneError
+        If genes have no symbols, or no gene is expressed.
+    scdd.errors.TrainingError
+        If the loss is not finite.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> sets = [scdd.datasets.simulate(n_obs=200, n_vars=150, seed=seed) for seed in (0, 1)]
+    >>> config = scdd.encoders.PretrainConfig(n_steps=5, cells_per_study=8, width=16, hidden=16, dim=4)
+    >>> encoder = scdd.encoders.pretrain(sets, "mine", labels_key="cell_type", config=config, progress=False)
+    >>> scdd.tl.embed(sets[0], "scdd-base:mine").shape
+    (200, 4)
+    """
+    from scdd.encoders._pretrain import _card
+    from scdd.encoders._pretrain._corpus import build_corpus, choose_genes
+    from scdd.encoders._pretrain._open import as_studies, open_study
+    from scdd.encoders._pretrain._train import Pretraining
+    from scdd.encoders._scdd_base import ScddBaseEncoder
+    from scdd.io import write_model
+    from scdd.io._files import check_target
+
+    config, number = config or PretrainConfig(), canonical_seed(seed)
+    target = check_target(path, overwrite=overwrite).absolute()
+    studies = as_studies(data, labels_key=labels_key, batch_key=batch_key)
+    begun = time.monotonic()
+    sets = [open_study(study, backed=backed) for study in studies]
+    corpus = build_corpus(sets, choose_genes(sets, n_genes=config.n_genes, min_cells=config.min_cells))
+    for member in corpus.members:
+        _LOG.info("pretraining: %r: %s", member.opened.study.title, member.match)
+    training = Pretraining(corpus, config, seed=number, device=_device(device), compile=compile)
+    checkpoint = target.with_name(f"{target.name}.training")
+    same = _card.identity(sets, config, number)
+    before = _resume(training, checkpoint, same)
+
+    def save(state: Pretraining) -> None:
+        progress_ = {"step": state.step, "history": state.history, "sums": state.sums}
+        passed = before + time.monotonic() - begun
+        write_model(
+            checkpoint, state.arrays(), {"same": same, **progress_, "seconds": round(passed, 1)}, overwrite=True
+        )
+
+    training.run(save=save, progress=progress)
+    seconds = before + time.monotonic() - begun
+    written = _card.card(training, corpus, same, seconds=seconds, made_by=made_by)
+    write_model(target, _card.weights(training.network.state_dict()), written, overwrite=overwrite)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    return ScddBaseEncoder(target)
+
+
+def _resume(training: Pretraining, checkpoint: Path, same: dict[str, Any]) -> float:
+    """Go on from a checkpoint, if there is one; return the seconds that were spent before."""
+    from scdd.io import read_model
+
+    if not checkpoint.exists():
+        return 0.0
+    arrays, state = read_model(checkpoint)
+    other = state["same"]
+    differs = [key for key in same if other.get(key) != same[key]]
+    if differs:
+        msg = (
+            f"{checkpoint} is the checkpoint of another training ({', '.join(differs)} differ). "
+            "Remove it, or choose another path."
+        )
+        raise InputError(msg)
+    training.restore(arrays, step=state["step"], history=state["history"], sums=state["sums"])
+    _LOG.info("pretraining goes on from step %d", training.step)
+    return float(state["seconds"])
+
+
+def _device(device: str) -> str:
+    import torch
+
+    if device != "auto":
+        return device.replace("gpu", "cuda")
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,225 @@
+"""The training itself: network and heads along the losses, from checkpoint to checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from scdd._interrupt import deferred
+from scdd._rng import torch_stream
+from scdd._threads import one_thread
+from scdd.encoders._base_network import BaseNetwork, BaseShape
+from scdd.encoders._pretrain._config import PretrainConfig
+from scdd.encoders._pretrain._corpus import Corpus
+from scdd.encoders._pretrain._losses import Heads, between_batches, between_views, total
+from scdd.encoders._pretrain._views import StudyBatch, Views
+from scdd.errors import TrainingError
+
+_LOG = logging.getLogger("scdd")
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+_RECORD = 50  # steps whose mean losses are one line of the history
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Pretraining:
+    """Network, heads, optimiser and step: all that a checkpoint holds.
+
+    Everything random derives from the seed and the number of the step, so a training that goes on from a checkpoint is, on
+    a CPU, bit for bit the one that was not interrupted.
+
+    Parameters
+    ----------
+    corpus
+        The data sets.
+    config
+        Sizes, budget and weights.
+    seed
+        Of the first weights and of all draws.
+    device
+        Where to train; one device. On CUDA, products are taken in bfloat16.
+    compile
+        Let torch compile the perceptron of the network.
+    """
+
+    def __init__(
+        self, corpus: Corpus, config: PretrainConfig, *, seed: int, device: str = "cpu", compile: bool = False
+    ) -> None:
+        self.corpus, self.config, self.device = corpus, config, torch.device(device)
+        self.views = Views(corpus, config, seed)
+        shape = BaseShape(len(corpus.genes), config.width, config.hidden, config.dim)
+        with torch.random.fork_rng(devices=[]):
+            # layers of torch draw from the global stream, which is put back
+            torch.manual_seed(int(torch_stream(seed, "layers").initial_seed()))
+            self.network, self.heads = BaseNetwork(shape), Heads(corpus, config.dim)
+        _start(self.network, self.heads, corpus, torch_stream(seed, "tables"))
+        self.network.to(self.device)
+        self.heads.to(self.device)
+        if compile:
+            self.network.head = torch.compile(self.network.head)  # type: ignore[method-assign]
+        self.optimizer = torch.optim.AdamW(
+            [p for _, p in self._parameters()], lr=config.lr, weight_decay=config.weight_decay, fused=True
+        )
+        self.step = 0
+        self.history: list[dict[str, float]] = []
+        self._sums: dict[str, float] = {}
+
+    def run(
+        self, *, save: Callable[[Pretraining], None], progress: bool = True, until: int | None = None
+    ) -> Pretraining:
+        """Train to the end of the budget, or to a step.
+
+        Parameters
+        ----------
+        save
+            Called with this object every ``checkpoint_every`` steps, and when the user interrupts.
+        progress
+            Show a bar.
+        until
+            Step to stop at.
+
+        Raises
+        ------
+        scdd.errors.TrainingError
+            If the loss is not finite.
+        """
+        last = self.config.n_steps if until is None else min(until, self.config.n_steps)
+        # one thread: on few cores as fast, and the result does not depend on their number
+        with one_thread(), tqdm(total=last, initial=self.step, desc="pretrain", disable=not progress) as bar:
+            while self.step < last:
+                with deferred() as interrupt:
+                    losses = self._one_step()
+                    self._record(losses)
+                    self.step += 1
+                    if self.step % self.config.checkpoint_every == 0 or interrupt.raised:
+                        save(self)
+                if interrupt.raised:
+                    raise KeyboardInterrupt
+                bar.update()
+        return self
+
+    def arrays(self) -> Arrays:
+        """Return parameters and moments by name, float32, on the CPU."""
+        out: Arrays = {}
+        for name, parameter in self._parameters():
+            out[f"parameter.{name}"] = parameter.detach().cpu().numpy()
+            state = self.optimizer.state.get(parameter, {})
+            out |= {f"{moment}.{name}": state[moment].cpu().numpy() for moment in _MOMENTS if moment in state}
+        return out
+
+    def restore(
+        self, arrays: Mapping[str, NDArray[Any]], *, step: int, history: list[dict[str, float]], sums: dict[str, float]
+    ) -> None:
+        """Take back what :meth:`arrays`, ``step``, ``history`` and ``sums`` were at a checkpoint."""
+        for name, parameter in self._parameters():
+            with torch.no_grad():
+                parameter.copy_(torch.from_numpy(arrays[f"parameter.{name}"].copy()))
+            self.optimizer.state[parameter] = {
+                "step": torch.tensor(float(step), device=self.device),
+                **{m: torch.from_numpy(arrays[f"{m}.{name}"].copy()).to(self.device) for m in _MOMENTS},
+            }
+        self.step, self.history, self._sums = step, list(history), dict(sums)
+
+    @property
+    def sums(self) -> dict[str, float]:
+        """Sums of the losses since the last line of the history."""
+        return dict(self._sums)
+
+    def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        for part, module in (("network", self.network), ("heads", self.heads)):
+            for name, parameter in module.named_parameters():
+                yield f"{part}.{name}", parameter
+
+    def _one_step(self) -> dict[str, float]:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.lr * _schedule(self.step, self.config)
+        with _autocast(self.device):
+            losses = total(self._losses(), self.config)
+        value = float(losses["loss"].detach())
+        if not math.isfinite(value):
+            msg = f"The loss is not finite at step {self.step}. Lower the learning rate: PretrainConfig(lr=...)."
+            raise TrainingError(msg)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        nn.utils.clip_grad_norm_([p for _, p in self._parameters()], self.config.gradient_clip)
+        self._fill_gradients()
+        self.optimizer.step()
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _fill_gradients(self) -> None:
+        """Give parameters that took no part a gradient of zero, so that all have moments of the same age."""
+        for _, parameter in self._parameters():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+
+    def _losses(self) -> dict[str, list[Tensor]]:
+        losses: dict[str, list[Tensor]] = {"prediction": [], "classes": [], "views": [], "batches": []}
+        for batch in self.views(self.step):
+            for name, value in self._of_study(batch).items():
+                if value is not None:
+                    losses[name].append(value)
+        return losses
+
+    def _of_study(self, batch: StudyBatch) -> dict[str, Tensor | None]:
+        config, heads = self.config, self.heads
+        embedded = [self.network.of_dense(self._tensor(v.x), self._tensor(v.genes)) for v in batch.views]
+        z, labels = embedded[0], self._tensor(batch.labels)
+        wanted, target = self._tensor(batch.wanted), self._tensor(batch.target)
+        return {
+            "prediction": heads.prediction(z, batch.study, wanted, target),
+            "classes": heads.contrast(z, batch.study, labels, config.temperature) if config.classes else None,
+            "views": between_views(embedded[0], embedded[1], config.temperature) if config.views else None,
+            "batches": between_batches(z, labels, self._tensor(batch.batches)) if config.batches else None,
+        }
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)
+
+    def _record(self, losses: dict[str, float]) -> None:
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        done = self.step + 1
+        if done % _RECORD == 0 or done == self.config.n_steps:
+            n = done % _RECORD or _RECORD
+            self.history.append({"step": done, **{name: value / n for name, value in self._sums.items()}})
+            _LOG.debug("pretraining: %s", self.history[-1])
+            self._sums = {}
+
+
+def _start(network: BaseNetwork, heads: Heads, corpus: Corpus, rng: torch.Generator) -> None:
+    """Give tables their first values: genes that vary alike far count alike much."""
+    sd = torch.from_numpy(corpus.sd)
+    with torch.no_grad():
+        network.mean.copy_(torch.from_numpy(corpus.mean))
+        network.fraction.copy_(torch.from_numpy(corpus.fraction))
+        scale = 1 / ((sd + 0.25) * math.sqrt(network.shape.width))
+        network.table.copy_(torch.randn(network.table.shape, generator=rng) * scale[:, None])
+        heads.genes.copy_(torch.randn(heads.genes.shape, generator=rng) * 0.01)
+        heads.proxies.copy_(torch.randn(heads.proxies.shape, generator=rng))
+
+
+def _schedule(step: int, config: PretrainConfig) -> float:
+    """Return the share of the largest rate: a linear rise, then a cosine to zero."""
+    rise = max(1, round(config.warmup * config.n_steps))
+    if step < rise:
+        return (step + 1) / rise
+    done = (step - rise) / max(1, config.n_steps - rise)
+    return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+@contextmanager
+def _autocast(device: torch.device) -> Iterator[None]:
+    if device.type != "cuda":
+        yield
+        return
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        yield

@@ -1,0 +1,140 @@
+"""Encoder "scdd-base": the encoder that scdd pretrains itself, and ships."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from scdd._genes import GeneMatch
+from scdd.encoders._base import Cells, EncoderInfo
+from scdd.encoders._checkpoint import CheckpointEncoder
+from scdd.encoders._registry import ENCODERS
+from scdd.encoders._weights import fill, read_json, read_weights
+from scdd.errors import EncoderError
+
+if TYPE_CHECKING:
+    import torch
+
+SHIPPED = Path(__file__).parent / "weights" / "scdd_base"
+_WEIGHTS, _CONFIG, _MANIFEST = "model.safetensors", "config.json", "manifest.json"
+
+
+@ENCODERS.register("scdd-base")
+class ScddBaseEncoder(CheckpointEncoder):
+    """scdd-base: vectors of genes, summed by expression, and a small perceptron; pretrained by :func:`scdd.encoders.pretrain`.
+
+    ``encoder="scdd-base"`` takes the weights that come with scdd, ``"scdd-base:/folder"`` those of your own training. Any
+    subset of the genes in any order will do; human and mouse genes are matched by symbols in capitals.
+
+    Parameters
+    ----------
+    path
+        Folder that :func:`scdd.encoders.pretrain` wrote; None: the weights that come with scdd.
+    min_genes, min_share
+        As in :class:`~scdd.encoders.CheckpointEncoder`.
+
+    Notes
+    -----
+    The shipped weights have seen six small data sets of blood, pancreas, lung cancer and brain tumour. The page "scdd-base"
+    of the user guide tells where they help and where they do not.
+    """
+
+    info = EncoderInfo(
+        name="scdd-base",
+        gene_identifier="symbol",
+        species="human, mouse",
+        n_vocabulary=13000,
+        normalisation="align to the vocabulary, counts / total of its genes x 1e4 x their usual share, log1p",
+        dim=128,
+        differentiable=True,
+        licence="BSD-3-Clause",
+        citation="The scdd developers",
+        trained_on=("GSE148842", "GSE149383", "GSE84133", "OneK1K", "Zheng 2017"),
+    )
+    needs_genes = 100
+    cells_per_batch = 1024
+
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, *, min_genes: int | None = None, min_share: float = 0.5
+    ) -> None:
+        self._shipped = path is None
+        super().__init__(SHIPPED if path is None else path, min_genes=min_genes, min_share=min_share)
+        trained_on = tuple(self.card.get("trained_on", ()))
+        sizes = self._config["shape"]
+        licence = self.info.licence if self._shipped else "of the data"
+        self.info = replace(
+            self.info, n_vocabulary=len(self.genes), dim=sizes["dim"], trained_on=trained_on, licence=licence
+        )
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """Where the weights come from: data sets by hash, studies, licences, configuration, losses."""
+        return dict(self._config["card"])
+
+    @property
+    def spec(self) -> str:
+        """``"scdd-base"``, or ``"scdd-base:<folder>"`` where a folder was named."""
+        return self.info.name if self._shipped else super().spec
+
+    @cached_property
+    def genes(self) -> NDArray[np.object_]:
+        """Symbols in capitals, in the order of the table."""
+        return np.array(self._config["genes"], dtype=object)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Weights and configuration."""
+        return self.path / _WEIGHTS, self.path / _CONFIG
+
+    def match(self, cells: Cells) -> GeneMatch:
+        """Find the genes of the cells in the vocabulary; few are asked for where the vocabulary is small."""
+        self.min_genes = min(self.min_genes, len(self.genes))
+        return super().match(cells)
+
+    def read_network(self) -> torch.nn.Module:
+        """Read the weights, and compare them with the manifest."""
+        from scdd.encoders._base_network import BaseShape, base_network
+
+        hashes = read_json(self.path / _MANIFEST).get("sha256", {})
+        damaged = [name for name, value in self.file_hashes().items() if hashes.get(name, value) != value]
+        if damaged:
+            msg = f"{self.path / damaged[0]} is damaged: its hash is not the one in {_MANIFEST}. Take a fresh copy."
+            raise EncoderError(msg)
+        network = base_network(BaseShape(**self._config["shape"]))
+        fill(network, read_weights(self.path / _WEIGHTS), self.path / _WEIGHTS)
+        return network
+
+    def embed(
+        self, network: torch.nn.Module, counts: sp.csr_matrix, library: NDArray[np.float64], index: NDArray[np.int64]
+    ) -> torch.Tensor:
+        """Return the embedding (n, dim), each row of mean 0 and variance 1."""
+        import torch
+
+        from scdd.encoders._pretrain._corpus import log_scaled
+
+        assert self.coverage is not None  # encode() has matched the genes
+        present = np.unique(self.coverage.target[self.coverage.target >= 0])
+        device = network.mean.device
+        share = float(network.fraction[torch.from_numpy(present).to(device)].sum())
+        tensors = (
+            counts.indices.astype(np.int64),
+            log_scaled(counts, share).astype(np.float32),
+            counts.indptr[:-1].astype(np.int64),
+            present,
+        )
+        return network.of_sparse(*(torch.from_numpy(array).to(device) for array in tensors))
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        config = read_json(self.path / _CONFIG)
+        if config.get("format") != "scdd-base" or not {"shape", "genes", "card"} <= set(config):
+            msg = f"{self.path} holds no scdd-base encoder. Name a folder that scdd.encoders.pretrain wrote."
+            raise EncoderError(msg)
+        return config
