@@ -24,19 +24,16 @@ MAX_LINES = 400
 
 PURE = ("baselines", "distill", "metrics", "module", "objectives")  # arrays and tensors only
 PLUMBING = ("anndata", "lightning", "mudata", "pytorch_lightning", "scanpy", "scvi")
-EDGES = (
-    "__main__",
-    "_report",
-    "benchmark",
-    "cli",
-    "demo",
-    "io",
-    "model",
-    "pl",
-    "pp",
-    "tl",
-)  # nothing below may import them
-MAY_IMPORT_SCVI = ("model/", "_compat.py", "encoders/_scvi.py", "benchmark/_scvi.py", "benchmark/_tools.py")
+EDGES = ("__main__", "benchmark", "cli", "demo", "io", "model", "pl", "pp", "tl")  # nothing below may import them
+DOORS = ("encoders/_pretrain/",)  # reached through a room below, though they take AnnData and write models
+MAY_IMPORT_SCVI = (
+    "model/",
+    "_compat.py",
+    "encoders/_scvi.py",
+    "encoders/_scvi_saved.py",
+    "benchmark/_scvi.py",
+    "benchmark/_tools.py",
+)
 
 FORBIDDEN_MODULES = ("cPickle", "cloudpickle", "dill", "pickle", "shelve")
 FORBIDDEN_CALLS = (
@@ -118,6 +115,7 @@ def test_nothing_below_imports_the_edges() -> None:
         f"{path.relative_to(PACKAGE)}:{line} {module}"
         for path in FILES
         if path.relative_to(PACKAGE).parts[0].removesuffix(".py") not in (*EDGES, "__init__", "datasets")
+        and not path.relative_to(PACKAGE).as_posix().startswith(DOORS)
         for module, line in _imports(path)
         if _belongs(module, edges)
     ]

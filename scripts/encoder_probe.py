@@ -1,0 +1,180 @@
+"""Probe scdd-base: linear probe and nearest neighbours on its embedding, its random twin, PCA and scVI.
+
+    SCDD_DATA=/data python scripts/encoder_probe.py results/probe.csv --sets kang enge
+    SCDD_DATA=/data python scripts/encoder_probe.py results/probe.csv --sets zheng --encoder loo/pbmc_facs_zheng
+
+Training and test cells are those of the tasks of the benchmark (donors, animals or chemistries held out where there are
+any). Of the training cells, 5, 20 or all of each class are given. PCA and scVI are fitted to the cells that are given and to
+no others; ``pca_all`` is fitted to all training cells, whose labels stay hidden. Encoders embed each cell by itself. Scores
+are balanced accuracies over the classes with at least 5 test cells and 5 training cells. Rows that are in the file are not
+measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import scdd
+from scdd._atomic import write_text
+from scdd._rng import stream
+from scdd._threads import one_thread
+from scdd.benchmark import TASKS, Task
+from scdd.benchmark._data import Stored
+
+PER_CLASS = (5, 20, 0)  # 0: all
+LEAST = 5  # cells of a class, in training and in test
+DRAWS = 3  # of the few cells
+SCVI_STEPS = 1000
+
+Pair = tuple[NDArray[Any], NDArray[Any]]
+
+SETS = {
+    "kang": TASKS.get("kang"),
+    "enge": Task("enge", Stored("pancreas_human_enge_subsample"), studies=("GSE81547",)),
+    "tabula_muris": TASKS.get("tabula_muris"),
+    "symphony": TASKS.get("pbmc_3tech_symphony"),
+    "airway": Task("airway", Stored("disease_airway_cf_pig"), donor_key="donor", studies=("Thurman 2021",)),
+    "zheng": TASKS.get("zheng"),
+    "baron": TASKS.get("baron"),
+    "mouse_baron": TASKS.get("pancreas_mouse_baron"),
+    "pc9": TASKS.get("pc9_response"),
+    "onek1k": Task("onek1k", Stored("pbmc_onek1k_1000genes"), donor_key="donor", studies=("OneK1K",)),
+    "gbm": TASKS.get("gbm_treatment"),
+}
+
+
+def given(labels: NDArray[Any], per_class: int, seed: int) -> NDArray[np.int64]:
+    """Return the training cells whose labels are known: some of each class, or all."""
+    if per_class == 0:
+        return np.arange(len(labels))
+    rng = stream(seed, "few")
+    chosen = [rng.permutation(np.flatnonzero(labels == k))[:per_class] for k in np.unique(labels)]
+    return np.sort(np.concatenate(chosen))
+
+
+def probes(n: int, per_class: int) -> dict[str, Any]:
+    """Return the models that read an embedding."""
+    neighbours = 5 if per_class == 5 else 15
+    linear = LogisticRegression(C=1.0, max_iter=300, class_weight="balanced")
+    return {
+        "linear": make_pipeline(StandardScaler(), linear),
+        "knn": KNeighborsClassifier(min(neighbours, n), metric="cosine"),
+    }
+
+
+def pca(train: Any, test: Any, fitted: NDArray[np.int64], labels_key: str) -> Pair:
+    """Fit highly variable genes and 50 components to some training cells; return training and test cells on them."""
+    part = train[fitted].copy()
+    source = scdd.pp.check(part, labels_key=labels_key, unlabeled="class").source
+    hvg = np.flatnonzero(scdd.pp.highly_variable(source, n_top=2000, seed=0))
+    logs = [_log(adata, hvg) for adata in (train, test)]
+    fit = PCA(min(50, len(fitted) - 1, len(hvg)), svd_solver="randomized", random_state=0).fit(logs[0][fitted])
+    return fit.transform(logs[0]), fit.transform(logs[1])
+
+
+def _log(adata: Any, genes: NDArray[np.int64]) -> NDArray[np.float32]:
+    totals = np.maximum(np.asarray(adata.X.sum(axis=1)).ravel(), 1)
+    return np.log1p(adata.X[:, genes].toarray() * (1e4 / totals)[:, None]).astype(np.float32)
+
+
+def scvi(train: Any, test: Any, fitted: NDArray[np.int64]) -> Pair:
+    """Fit scVI to some training cells, donors not told; return training and test cells in its latent space."""
+    from anndata import AnnData
+    from scvi.model import SCVI
+
+    from scdd.benchmark._scvi import quiet_training
+
+    with quiet_training(0) as options:
+        plain = [AnnData(x.X.copy(), var=pd.DataFrame(index=x.var_names)) for x in (train, test)]
+        part = plain[0][fitted].copy()
+        SCVI.setup_anndata(part)
+        model = SCVI(part)
+        model.train(max_epochs=400, max_steps=SCVI_STEPS, **options)
+        first, second = (model.get_latent_representation(x) for x in plain)
+    return first, second
+
+
+def representations(name: str, split: int, encoders: dict[str, str], *, with_scvi: bool) -> Iterator[dict[str, Any]]:
+    """Yield the scores of all representations on one split of one set."""
+    task = SETS[name]
+    train, test = task.cells(split)
+    y, y_test = (x.obs[task.labels_key].astype(str).to_numpy() for x in (train, test))
+    counts, counts_test = (pd.Series(labels).value_counts() for labels in (y, y_test))
+    scored = [k for k in counts.index if counts[k] >= LEAST and counts_test.get(k, 0) >= LEAST]
+    train, test = train[np.isin(y, scored)].copy(), test[np.isin(y_test, scored)].copy()
+    y, y_test = y[np.isin(y, scored)], y_test[np.isin(y_test, scored)]
+    fixed: dict[str, Pair] = {
+        label: (_embed(train, spec), _embed(test, spec)) for label, spec in encoders.items()
+    }
+    fixed["pca_all"] = pca(train, test, np.arange(len(y)), task.labels_key)
+    for per_class in PER_CLASS:
+        for draw in range(DRAWS if per_class else 1):
+            known = given(y, per_class, 1000 * split + draw)
+            own = dict(fixed)
+            if per_class:
+                own["pca"] = pca(train, test, known, task.labels_key)
+            if with_scvi and draw == 0:
+                own["scvi"] = scvi(train, test, known)
+            facts = {"set": name, "split": split, "per_class": per_class, "draw": draw, "n_classes": len(scored)}
+            for label, (a, b) in own.items():
+                for probe, model in probes(len(known), per_class).items():
+                    score = balanced_accuracy_score(y_test, model.fit(a[known], y[known]).predict(b))
+                    yield {**facts, "n_test": len(y_test), "representation": label, "probe": probe, "score": score}
+
+
+def _embed(adata: Any, spec: str) -> NDArray[np.float32]:
+    return scdd.tl.embed(adata, spec, device="cpu").to_numpy()
+
+
+def main() -> None:
+    """Measure what is not in the file yet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="file of the scores (csv)")
+    parser.add_argument("--sets", nargs="+", required=True, choices=SETS)
+    parser.add_argument("--encoder", default="scdd-base", help="encoder, as scdd.encoders.get takes it")
+    parser.add_argument("--twin", help="encoder with the weights that it started from")
+    parser.add_argument("--splits", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--scvi", action="store_true", help="fit scVI too: slow")
+    args = parser.parse_args()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    encoders = {"scdd-base": args.encoder} | ({"twin": args.twin} if args.twin else {})
+    for name in args.sets:
+        refuse_seen(name, args.encoder)
+        for split in args.splits:
+            before = pd.read_csv(args.out) if args.out.is_file() else pd.DataFrame(columns=["set", "split"])
+            if ((before["set"] == name) & (before["split"] == split)).any():
+                continue
+            start = time.perf_counter()
+            with warnings.catch_warnings(), one_thread():
+                warnings.simplefilter("ignore")  # classes of few cells are part of the sets
+                rows = pd.DataFrame(representations(name, split, encoders, with_scvi=args.scvi))
+            write_text(args.out, pd.concat([before, rows]).to_csv(index=False))
+            print(f"{name} split {split}: {time.perf_counter() - start:.0f} s", flush=True)
+            print(rows.pivot_table(index="representation", columns=["probe", "per_class"], values="score").round(3))
+
+
+def refuse_seen(name: str, encoder: str) -> None:
+    """End where the encoder was trained on the study of a set."""
+    seen = set(scdd.encoders.get(encoder).info.trained_on) & set(SETS[name].studies)
+    if seen:
+        msg = f"{encoder!r} was trained on {', '.join(sorted(seen))}, which is in {name!r}: that would be no test."
+        raise SystemExit(msg)
+
+
+if __name__ == "__main__":
+    main()
