@@ -12,10 +12,10 @@ from anndata import AnnData
 from scdd.encoders import PretrainConfig, ScddBaseEncoder, Study, pretrain
 
 SMALL = PretrainConfig(
-    n_steps=12, cells_per_study=16, width=16, hidden=24, dim=8, predicted=40, checkpoint_every=5, n_genes=300
+    n_steps=12, cells_per_study=16, dim=8, hidden=24, predicted=40, checkpoint_every=5, n_genes=300
 )
 LEARNING = PretrainConfig(
-    n_steps=150, cells_per_study=32, width=32, hidden=32, dim=16, predicted=100, lr=5e-3, n_genes=400
+    n_steps=150, cells_per_study=32, dim=16, hidden=32, predicted=100, lr=5e-3, n_genes=400
 )
 
 
@@ -28,7 +28,8 @@ def programmes(n_types: int = 6, n_genes: int = 400) -> np.ndarray:
 
 
 def laboratory(
-    seed: int, *, genes: slice = slice(None), types: tuple[int, ...] = (0, 1, 2, 3), n: int = 160, mouse: bool = False
+    seed: int, *, genes: slice = slice(None), types: tuple[int, ...] = (0, 1, 2, 3), n: int = 160, mouse: bool = False,
+    depth: int = 300,
 ) -> AnnData:
     """Cells of some types, measured by one laboratory: other genes, another bias of each gene, two donors."""
     rng = np.random.default_rng(seed)
@@ -36,7 +37,7 @@ def laboratory(
     bias = np.exp(0.5 * rng.standard_normal(shares.shape[1]))
     labels = rng.choice(types, n)
     rates = shares[labels] * bias
-    x = rng.poisson(300 * rates / rates.sum(1, keepdims=True)).astype(np.float32)
+    x = rng.poisson(depth * rates / rates.sum(1, keepdims=True)).astype(np.float32)
     x[:, 0] += 1  # no cell is empty
     names = [f"GENE{i}" for i in range(400)][genes]
     adata = AnnData(sp.csr_matrix(x))

@@ -106,7 +106,7 @@ def test_checkpoint_of_another_training_is_refused(folder: Path, tmp_path: Path,
         pretrain(studies(folder), tmp_path / "encoder", config=SMALL, progress=False, device="cpu")
     with pytest.raises(InputError, match=r"encoder.training is the checkpoint of another training \(config, seed differ"):
         pretrain(
-            studies(folder), tmp_path / "encoder", config=replace(SMALL, lr=1e-3), progress=False, device="cpu", seed=3
+            studies(folder), tmp_path / "encoder", config=replace(SMALL, lr=5e-4), progress=False, device="cpu", seed=3
         )
 
 
@@ -293,14 +293,14 @@ def test_command_line(folder: Path, tmp_path: Path, capsys):
         {"data": str(folder / "two.h5ad"), "labels_key": "cell_type"},
     ]
     (tmp_path / "studies.json").write_text(json.dumps(listed))
-    (tmp_path / "config.json").write_text(json.dumps({"width": 8, "hidden": 8, "dim": 4, "cells_per_study": 8}))
+    (tmp_path / "config.json").write_text(json.dumps({"hidden": 8, "dim": 4, "cells_per_study": 8}))
     options = ["--out", str(tmp_path / "e"), "--config", str(tmp_path / "config.json"), "--steps", "2"]
     assert main(["pretrain", str(tmp_path / "studies.json"), *options, "--device", "cpu"]) == 0
     assert "one: 160 cells" in capsys.readouterr().out
     assert main(["pretrain", str(folder / "one.h5ad"), *options, "--overwrite", "--labels-key", "cell_type"]) == 0
-    (tmp_path / "config.json").write_text(json.dumps({"wdth": 8}))
+    (tmp_path / "config.json").write_text(json.dumps({"hiden": 8}))
     assert main(["pretrain", str(folder / "one.h5ad"), *options, "--overwrite"]) == 2
-    assert "wdth" in capsys.readouterr().err
+    assert "hiden" in capsys.readouterr().err
 
 
 def test_auto_takes_what_is_there():

@@ -18,48 +18,46 @@ class BaseShape:
     ----------
     n_genes
         Genes of the vocabulary.
-    width
-        Width of the gene vectors.
+    dim
+        Width of the gene vectors and of the embedding.
     hidden
         Hidden units of the perceptron.
-    dim
-        Width of the embedding.
     """
 
     n_genes: int
-    width: int = 256
-    hidden: int = 512
     dim: int = 128
+    hidden: int = 512
 
 
 class BaseNetwork(nn.Module):
-    r"""From log-normalised expression of any genes to an embedding: :math:`h = \sum_g (x_g - \mu_g) E_g`, then a perceptron.
+    r"""From log-normalised expression of any genes to an embedding: :math:`h = \sum_g (x_g - c_g) s_g E_g`, and a perceptron.
 
     The sum runs over the genes that the data has, absent ones take no part; what follows normalises h, so that its length,
     which grows with their number, does not matter. x is scaled by the share of the counts that these genes have in general
-    (``fraction``), so that a panel of 300 genes has values like those of a whole transcriptome.
+    (``fraction``), so that a panel of 300 genes has values like those of a whole transcriptome. c is the mean expression of
+    the data at hand, which takes the technology out; where it is not known, that of the training (``mean``). s is how much a
+    gene varies (``scale``).
     """
 
     mean: Tensor
     fraction: Tensor
+    scale: Tensor
 
     def __init__(self, shape: BaseShape) -> None:
         super().__init__()
         self.shape = shape
-        self.table = nn.Parameter(torch.empty(shape.n_genes, shape.width))
-        self.register_buffer("mean", torch.empty(shape.n_genes))
-        self.register_buffer("fraction", torch.empty(shape.n_genes))
-        self.first = nn.LayerNorm(shape.width)
-        self.up = nn.Linear(shape.width, shape.hidden)
-        self.down = nn.Linear(shape.hidden, shape.width)
-        self.second = nn.LayerNorm(shape.width)
-        self.last = nn.Linear(shape.width, shape.dim)
+        self.table = nn.Parameter(torch.empty(shape.n_genes, shape.dim))
+        for name in ("mean", "fraction", "scale"):
+            self.register_buffer(name, torch.empty(shape.n_genes))
+        self.norm = nn.LayerNorm(shape.dim)
+        self.up = nn.Linear(shape.dim, shape.hidden)
+        self.down = nn.Linear(shape.hidden, shape.dim)
 
-    def of_dense(self, x: Tensor, genes: Tensor) -> Tensor:
-        """Return the embedding (n, dim) of expression (n, n_present) of the genes ``genes`` (n_present,)."""
-        return self.head((x - self.mean[genes]) @ self.table[genes])
+    def of_dense(self, x: Tensor, genes: Tensor, centre: Tensor) -> Tensor:
+        """Return the embedding (n, dim) of expression (n, n_present) of the genes ``genes`` (n_present,), less ``centre``."""
+        return self.head(((x - centre) * self.scale[genes]) @ self.table[genes])
 
-    def of_sparse(self, genes: Tensor, values: Tensor, starts: Tensor, present: Tensor) -> Tensor:
+    def of_sparse(self, genes: Tensor, values: Tensor, starts: Tensor, present: Tensor, centre: Tensor) -> Tensor:
         """Return the embedding (n, dim) of the entries that are not zero.
 
         Parameters
@@ -70,16 +68,22 @@ class BaseNetwork(nn.Module):
             int64 (n,): first entry of each cell.
         present
             int64 (n_present,): genes that the data has.
+        centre
+            Mean expression of these genes (n_present,).
         """
-        centre = self.mean[present] @ self.table[present]
-        summed = nn.functional.embedding_bag(genes, self.table, starts, mode="sum", per_sample_weights=values)
-        return self.head(summed - centre)
+        middle = (centre * self.scale[present]) @ self.table[present]
+        weights = values * self.scale[genes]
+        summed = nn.functional.embedding_bag(genes, self.table, starts, mode="sum", per_sample_weights=weights)
+        return self.head(summed - middle)
 
     def head(self, h: Tensor) -> Tensor:
-        """Return the embedding (n, dim) of sums of gene vectors (n, width), each row of mean 0 and variance 1."""
-        h = self.first(h)
-        h = self.second(h + self.down(nn.functional.gelu(self.up(h))))
-        return nn.functional.layer_norm(self.last(h), (self.shape.dim,))
+        """Return the embedding (n, dim) of sums of gene vectors (n, dim), each row of mean 0 and variance 1.
+
+        The perceptron adds to what is linear in the expression: what it has not learnt, it does not lose.
+        """
+        h = self.norm(h)
+        h = h + self.down(nn.functional.gelu(self.up(h)))
+        return nn.functional.layer_norm(h, (self.shape.dim,))
 
 
 def base_network(shape: BaseShape) -> BaseNetwork:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 SHIPPED = Path(__file__).parent / "weights" / "scdd_base"
+_LOOKED_AT = 4096  # cells, for their mean expression
 _WEIGHTS, _CONFIG, _MANIFEST = "model.safetensors", "config.json", "manifest.json"
 
 
@@ -31,7 +33,8 @@ class ScddBaseEncoder(CheckpointEncoder):
     """scdd-base: vectors of genes, summed by expression, and a small perceptron; pretrained by :func:`scdd.encoders.pretrain`.
 
     ``encoder="scdd-base"`` takes the weights that come with scdd, ``"scdd-base:/folder"`` those of your own training. Any
-    subset of the genes in any order will do; human and mouse genes are matched by symbols in capitals.
+    subset of the genes in any order will do; human and mouse genes are matched by symbols in capitals. Fitted to the training
+    cells, it takes off their mean expression, so that technologies matter less; nothing else depends on the data.
 
     Parameters
     ----------
@@ -50,8 +53,8 @@ class ScddBaseEncoder(CheckpointEncoder):
         name="scdd-base",
         gene_identifier="symbol",
         species="human, mouse",
-        n_vocabulary=13000,
-        normalisation="align to the vocabulary, counts / total of its genes x 1e4 x their usual share, log1p",
+        n_vocabulary=20000,
+        normalisation="align to the vocabulary, counts / total of its genes x 1e4 x their usual share, log1p, less the mean of the data",
         dim=128,
         differentiable=True,
         licence="BSD-3-Clause",
@@ -65,6 +68,7 @@ class ScddBaseEncoder(CheckpointEncoder):
         self, path: str | os.PathLike[str] | None = None, *, min_genes: int | None = None, min_share: float = 0.5
     ) -> None:
         self._shipped = path is None
+        self._centre: NDArray[np.float32] | None = None
         super().__init__(SHIPPED if path is None else path, min_genes=min_genes, min_share=min_share)
         trained_on = tuple(self.card.get("trained_on", ()))
         sizes = self._config["shape"]
@@ -93,6 +97,26 @@ class ScddBaseEncoder(CheckpointEncoder):
         """Weights and configuration."""
         return self.path / _WEIGHTS, self.path / _CONFIG
 
+    def fit(self, cells: Cells, *, seed: int) -> None:
+        """Check that the genes are known, and take the mean expression of the cells."""
+        super().fit(cells, seed=seed)
+        assert self.coverage is not None
+        source, total, n = cells.source, np.zeros(len(self.genes)), 0
+        looked_at = np.unique(np.linspace(0, source.n_obs - 1, min(source.n_obs, _LOOKED_AT)).astype(np.int64))
+        for start in range(0, len(looked_at), self.cells_per_batch):
+            counts = self.coverage.align(source.rows(looked_at[start : start + self.cells_per_batch]))
+            total += np.bincount(counts.indices, weights=self._logged(counts), minlength=len(total))
+            n += counts.shape[0]
+        self._centre = (total / n).astype(np.float32)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the mean expression of the cells that it was fitted to."""
+        return {} if self._centre is None else {"centre": self._centre}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take back the mean expression."""
+        self._centre = arrays.get("centre")
+
     def match(self, cells: Cells) -> GeneMatch:
         """Find the genes of the cells in the vocabulary; few are asked for where the vocabulary is small."""
         self.min_genes = min(self.min_genes, len(self.genes))
@@ -117,19 +141,28 @@ class ScddBaseEncoder(CheckpointEncoder):
         """Return the embedding (n, dim), each row of mean 0 and variance 1."""
         import torch
 
-        from scdd.encoders._pretrain._corpus import log_scaled
-
-        assert self.coverage is not None  # encode() has matched the genes
-        present = np.unique(self.coverage.target[self.coverage.target >= 0])
-        device = network.mean.device
-        share = float(network.fraction[torch.from_numpy(present).to(device)].sum())
-        tensors = (
+        present, device = self._present(), network.mean.device
+        centre = network.mean.cpu().numpy() if self._centre is None else self._centre
+        arrays = (
             counts.indices.astype(np.int64),
-            log_scaled(counts, share).astype(np.float32),
+            self._logged(counts).astype(np.float32),
             counts.indptr[:-1].astype(np.int64),
             present,
+            centre[present],
         )
-        return network.of_sparse(*(torch.from_numpy(array).to(device) for array in tensors))
+        return network.of_sparse(*(torch.from_numpy(array).to(device) for array in arrays))
+
+    def _present(self) -> NDArray[np.int64]:
+        """Return the genes of the vocabulary that the data has, ascending."""
+        assert self.coverage is not None  # fit() and encode() match the genes
+        return np.unique(self.coverage.target[self.coverage.target >= 0])
+
+    def _logged(self, counts: sp.csr_matrix) -> NDArray[np.float64]:
+        """Return the expression of the entries (n_entries,)."""
+        from scdd.encoders._pretrain._corpus import log_scaled
+
+        fraction = self.network(self._loaded[0] if self._loaded else "cpu").fraction.cpu().numpy()
+        return log_scaled(counts, float(fraction[self._present()].sum()))
 
     @cached_property
     def _config(self) -> dict[str, Any]:

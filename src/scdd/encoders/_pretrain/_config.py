@@ -68,11 +68,13 @@ class PretrainConfig:
         Of AdamW: largest rate of a cosine schedule, decoupled decay, largest norm of a gradient, share of the steps in
         which the rate rises.
     n_genes
-        Genes of the vocabulary, at most: those that most cells of a data set express.
+        Genes of the vocabulary, at most: first those that are expressed, then those that most data sets name.
     min_cells
-        Cells of a data set that must express a gene.
-    width, hidden, dim
-        Width of the gene vectors, of the perceptron and of the embedding.
+        Cells of a data set in which a gene is expressed.
+    dim, hidden
+        Width of the gene vectors and of the embedding; hidden units of the perceptron.
+    components
+        Share of the embedding that starts as principal components within the data sets; the rest starts at random.
     whole_panel, smallest_panel
         Share of the steps in which a data set keeps all its genes; in the others it keeps a share of them, drawn
         log-uniformly down to ``smallest_panel``.
@@ -86,6 +88,8 @@ class PretrainConfig:
         Weight of the contrast between two views of a cell and those of the other cells of its data set.
     batches
         Weight of the distances between the batches of a class.
+    own_centre
+        Share of the steps in which the cells of a data set are centred by their own mean, and not by that of the data set.
     balance
         Share of the cells that is drawn evenly over the classes.
     checkpoint_every
@@ -97,18 +101,18 @@ class PretrainConfig:
         If a number is out of its range.
     """
 
-    n_steps: int = 6000
+    n_steps: int = 2500
     cells_per_study: int = 48
     studies_per_step: int = 8
-    lr: float = 2e-3
+    lr: float = 1e-3
     weight_decay: float = 1e-2
     gradient_clip: float = 5.0
     warmup: float = 0.1
-    n_genes: int = 13000
+    n_genes: int = 20000
     min_cells: int = 5
-    width: int = 256
-    hidden: int = 512
     dim: int = 128
+    hidden: int = 512
+    components: float = 0.75
     whole_panel: float = 0.3
     smallest_panel: float = 0.05
     thinned: float = 0.5
@@ -118,11 +122,12 @@ class PretrainConfig:
     temperature: float = 0.1
     views: float = 0.0
     batches: float = 0.1
+    own_centre: float = 0.5
     balance: float = 0.75
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
-        shares = ("warmup", "whole_panel", "smallest_panel", "thinned", "least_depth", "balance")
+        shares = ("warmup", "whole_panel", "smallest_panel", "thinned", "least_depth", "balance", "own_centre", "components")
         weights = ("classes", "views", "batches", "weight_decay")
         for field in fields(self):
             value = getattr(self, field.name)

@@ -67,11 +67,14 @@ class Member:
         Where its genes stand in the vocabulary.
     present
         int64: positions of its genes in the vocabulary, ascending.
+    mean
+        Of log1p of the scaled counts of these genes (n_present,).
     """
 
     opened: Opened
     match: GeneMatch
     present: NDArray[np.int64]
+    mean: NDArray[np.float32]
 
     def rows(self, index: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return counts of the present genes (len(index), n_present)."""
@@ -103,21 +106,27 @@ class Corpus:
 
 
 def choose_genes(sets: Sequence[Opened], *, n_genes: int, min_cells: int) -> NDArray[np.object_]:
-    """Return the genes that the largest share of the cells of some data set expresses, sorted by name.
+    """Return symbols, sorted: first those that the largest share of the cells of some data set expresses, then the others.
+
+    Genes that no data set expresses matter too: a tissue that was not seen may express them. They are taken by the number of
+    data sets that name them.
 
     Examples
     --------
     >>> choose_genes([], n_genes=10, min_cells=1)
     array([], dtype=object)
     """
-    best: dict[str, float] = {}
+    share: dict[str, float] = {}
+    named: dict[str, int] = {}
     for opened in sets:
         counts = opened.source.rows(_some(opened.source))
         cells = np.asarray((counts > 0).sum(axis=0)).ravel()
+        for symbol in set(opened.symbols) - {""}:
+            named[symbol] = named.get(symbol, 0) + 1
         for symbol, n in zip(opened.symbols, cells.tolist(), strict=True):
-            if n >= min_cells and symbol:
-                best[symbol] = max(best.get(symbol, 0.0), n / counts.shape[0])
-    order = sorted(best, key=lambda symbol: (-best[symbol], symbol))
+            if n >= min_cells:
+                share[symbol] = max(share.get(symbol, 0.0), n / counts.shape[0])
+    order = sorted(named, key=lambda symbol: (-share.get(symbol, 0.0), -named[symbol], symbol))
     return np.array(sorted(order[:n_genes]), dtype=object)
 
 
@@ -129,20 +138,26 @@ def build_corpus(sets: Sequence[Opened], genes: NDArray[np.object_]) -> Corpus:
     scdd.errors.GeneError
         If a data set has next to none of the genes.
     """
-    if not len(genes):
-        msg = "No gene is expressed by enough cells: there is nothing to learn from."
-        raise GeneError(msg)
-    members, looked_at = [], []
+    matches, counts = [], []
     for opened in sets:
-        counts = opened.source.rows(_some(opened.source))
-        totals = np.asarray(counts.sum(axis=0), dtype=np.float64).ravel()
+        some = opened.source.rows(_some(opened.source))
+        totals = np.asarray(some.sum(axis=0), dtype=np.float64).ravel()
         match = match_genes(opened.symbols, genes, var=opened.var, totals=totals)
         match.require(f"the data set {opened.study.title!r}", min_genes=min(_MIN_GENES, len(genes)))
-        members.append(Member(opened, match, np.unique(match.target[match.target >= 0])))
-        looked_at.append(sp.csr_matrix(match.align(counts)))
-    fraction = _fractions(looked_at, [member.present for member in members])
-    mean, sd = _moments(looked_at, [member.present for member in members], fraction)
-    return Corpus(genes, tuple(members), fraction.astype(np.float32), mean, sd)
+        matches.append(match)
+        counts.append(match.align(some))
+    present = [np.unique(match.target[match.target >= 0]) for match in matches]
+    fraction = _fractions(counts, present)
+    moments = [_moments(x, own, fraction) for x, own in zip(counts, present, strict=True)]
+    members = tuple(
+        Member(opened, match, own, mean[own].astype(np.float32))
+        for opened, match, own, (mean, _) in zip(sets, matches, present, moments, strict=True)
+    )
+    n_sets = np.zeros(len(genes))
+    for own in present:
+        n_sets[own] += 1
+    mean, variance = (np.sum(parts, axis=0) / np.maximum(n_sets, 1) for parts in zip(*moments, strict=True))
+    return Corpus(genes, members, fraction.astype(np.float32), mean.astype(np.float32), np.sqrt(variance).astype(np.float32))
 
 
 def _some(source: Source) -> NDArray[np.int64]:
@@ -175,20 +190,15 @@ def _fractions(counts: Sequence[sp.csr_matrix], present: Sequence[NDArray[np.int
 
 
 def _moments(
-    counts: Sequence[sp.csr_matrix], present: Sequence[NDArray[np.int64]], fraction: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return mean and standard deviation of each gene within a data set, averaged over those that have it."""
-    n_genes = len(fraction)
-    total_mean, total_var, n_sets = np.zeros(n_genes), np.zeros(n_genes), np.zeros(n_genes)
-    for x, genes in zip(counts, present, strict=True):
-        logged = log_scaled(x, float(fraction[genes].sum()))
-        first = np.bincount(x.indices, weights=logged, minlength=n_genes) / x.shape[0]
-        second = np.bincount(x.indices, weights=logged**2, minlength=n_genes) / x.shape[0]
-        total_mean[genes] += first[genes]
-        total_var[genes] += np.maximum(second - first**2, 0)[genes]
-        n_sets[genes] += 1
-    n_sets = np.maximum(n_sets, 1)
-    return (total_mean / n_sets).astype(np.float32), np.sqrt(total_var / n_sets).astype(np.float32)
+    counts: sp.csr_matrix, present: NDArray[np.int64], fraction: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and variance of log1p of the scaled counts of each gene (n_genes,)."""
+    logged = log_scaled(counts, float(fraction[present].sum()))
+    first, second = (
+        np.bincount(counts.indices, weights=weights, minlength=len(fraction)) / counts.shape[0]
+        for weights in (logged, logged**2)
+    )
+    return first, np.maximum(second - first**2, 0)
 
 
 def log_scaled(x: sp.csr_matrix, share: float) -> NDArray[np.float64]:

@@ -96,7 +96,7 @@ def pretrain(
     --------
     >>> import scdd
     >>> sets = [scdd.datasets.simulate(n_obs=200, n_vars=150, seed=seed) for seed in (0, 1)]
-    >>> config = scdd.encoders.PretrainConfig(n_steps=5, cells_per_study=8, width=16, hidden=16, dim=4)
+    >>> config = scdd.encoders.PretrainConfig(n_steps=5, cells_per_study=8, hidden=16, dim=4)
     >>> encoder = scdd.encoders.pretrain(sets, "mine", labels_key="cell_type", config=config, progress=False)
     >>> scdd.tl.embed(sets[0], "scdd-base:mine").shape
     (200, 4)

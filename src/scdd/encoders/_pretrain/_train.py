@@ -18,6 +18,7 @@ from scdd._interrupt import deferred
 from scdd._rng import torch_stream
 from scdd._threads import one_thread
 from scdd.encoders._base_network import BaseNetwork, BaseShape
+from scdd.encoders._pretrain._components import Pooled
 from scdd.encoders._pretrain._config import PretrainConfig
 from scdd.encoders._pretrain._corpus import Corpus
 from scdd.encoders._pretrain._losses import Heads, between_batches, between_views, total
@@ -26,6 +27,8 @@ from scdd.errors import TrainingError
 
 _LOG = logging.getLogger("scdd")
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_LEAST_SCALE = 0.3  # of a gene: those that vary less count as if they varied so much, for tissues that were not seen
+_RANDOM = 0.5  # size of the random part of the embedding, where components are the other part
 _RECORD = 50  # steps whose mean losses are one line of the history
 
 Arrays = dict[str, NDArray[Any]]
@@ -56,12 +59,12 @@ class Pretraining:
     ) -> None:
         self.corpus, self.config, self.device = corpus, config, torch.device(device)
         self.views = Views(corpus, config, seed)
-        shape = BaseShape(len(corpus.genes), config.width, config.hidden, config.dim)
+        shape = BaseShape(len(corpus.genes), config.dim, config.hidden)
         with torch.random.fork_rng(devices=[]):
             # layers of torch draw from the global stream, which is put back
             torch.manual_seed(int(torch_stream(seed, "layers").initial_seed()))
             self.network, self.heads = BaseNetwork(shape), Heads(corpus, config.dim)
-        _start(self.network, self.heads, corpus, torch_stream(seed, "tables"))
+        start(self.network, self.heads, corpus, share=config.components, seed=seed)
         self.network.to(self.device)
         self.heads.to(self.device)
         if compile:
@@ -171,7 +174,10 @@ class Pretraining:
 
     def _of_study(self, batch: StudyBatch) -> dict[str, Tensor | None]:
         config, heads = self.config, self.heads
-        embedded = [self.network.of_dense(self._tensor(v.x), self._tensor(v.genes)) for v in batch.views]
+        embedded = [
+            self.network.of_dense(*(self._tensor(part) for part in (view.x, view.genes, view.centre)))
+            for view in batch.views
+        ]
         z, labels = embedded[0], self._tensor(batch.labels)
         wanted, target = self._tensor(batch.wanted), self._tensor(batch.target)
         return {
@@ -195,14 +201,25 @@ class Pretraining:
             self._sums = {}
 
 
-def _start(network: BaseNetwork, heads: Heads, corpus: Corpus, rng: torch.Generator) -> None:
-    """Give tables their first values: genes that vary alike far count alike much."""
-    sd = torch.from_numpy(corpus.sd)
+def start(network: BaseNetwork, heads: Heads, corpus: Corpus, *, share: float, seed: int) -> None:
+    """Give network and heads their first values.
+
+    A share of the gene vectors starts as principal components, the others at random; genes that vary more move faster. The
+    perceptron starts with an output of zero.
+    """
+    rng, dim = torch_stream(seed, "tables"), network.shape.dim
+    scale, pooled = np.maximum(corpus.sd, _LEAST_SCALE)[:, None], Pooled(corpus, seed)
+    known = pooled.components(round(share * dim)) / scale
+    random = torch.randn((len(scale), dim - known.shape[1]), generator=rng).numpy()
+    known /= max(float(np.sqrt((known**2).mean())), 1e-12) if known.size else 1.0
+    if known.size and random.size:
+        random *= _RANDOM * math.sqrt(pooled.spread(known * scale) / max(pooled.spread(random * scale), 1e-12))
     with torch.no_grad():
-        network.mean.copy_(torch.from_numpy(corpus.mean))
-        network.fraction.copy_(torch.from_numpy(corpus.fraction))
-        scale = 1 / ((sd + 0.25) * math.sqrt(network.shape.width))
-        network.table.copy_(torch.randn(network.table.shape, generator=rng) * scale[:, None])
+        for name, values in (("mean", corpus.mean), ("fraction", corpus.fraction), ("scale", scale[:, 0])):
+            getattr(network, name).copy_(torch.from_numpy(values))
+        network.table.copy_(torch.from_numpy(np.concatenate([known, random], axis=1)))
+        network.down.weight.zero_()
+        network.down.bias.zero_()
         heads.genes.copy_(torch.randn(heads.genes.shape, generator=rng) * 0.01)
         heads.proxies.copy_(torch.randn(heads.proxies.shape, generator=rng))
 

@@ -19,10 +19,21 @@ _SMALLEST = 100  # genes of a panel
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Cells as the network gets to see them: expression (n, n_kept) float32 of the genes ``genes`` (n_kept,)."""
+    """Cells as the network gets to see them.
+
+    Attributes
+    ----------
+    x
+        Expression (n, n_kept) float32.
+    genes
+        Positions of its genes in the vocabulary (n_kept,).
+    centre
+        What is taken off (n_kept,): their mean, or that of the data set.
+    """
 
     x: NDArray[np.float32]
     genes: NDArray[np.int64]
+    centre: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +122,9 @@ class Views:
         seen = seen.copy()
         seen[rows, columns] = rng.binomial(np.rint(seen[rows, columns]).astype(np.int64), depth[rows])
         genes = member.present[kept]
-        return View(self._expression(seen, genes), genes)
+        x = self._expression(seen, genes)
+        own = rng.random() < self.config.own_centre
+        return View(x, genes, x.mean(axis=0) if own else member.mean[kept])
 
     def _panel(self, member: Member, rng: np.random.Generator) -> NDArray[np.int64]:
         """Draw the genes of a view: all, any, or as panels are made, variable ones."""
