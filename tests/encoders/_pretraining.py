@@ -11,12 +11,8 @@ from anndata import AnnData
 
 from scdd.encoders import PretrainConfig, ScddBaseEncoder, Study, pretrain
 
-SMALL = PretrainConfig(
-    n_steps=12, cells_per_study=16, dim=8, hidden=24, predicted=40, checkpoint_every=5, n_genes=300
-)
-LEARNING = PretrainConfig(
-    n_steps=150, cells_per_study=32, dim=16, hidden=32, predicted=100, lr=5e-3, n_genes=400
-)
+SMALL = PretrainConfig(n_steps=12, cells_per_study=16, dim=8, hidden=24, predicted=40, checkpoint_every=5, n_genes=300)
+LEARNING = PretrainConfig(n_steps=150, cells_per_study=32, dim=16, hidden=32, predicted=100, lr=5e-3, n_genes=400)
 
 
 def programmes(n_types: int = 6, n_genes: int = 400) -> np.ndarray:
@@ -28,7 +24,12 @@ def programmes(n_types: int = 6, n_genes: int = 400) -> np.ndarray:
 
 
 def laboratory(
-    seed: int, *, genes: slice = slice(None), types: tuple[int, ...] = (0, 1, 2, 3), n: int = 160, mouse: bool = False,
+    seed: int,
+    *,
+    genes: slice = slice(None),
+    types: tuple[int, ...] = (0, 1, 2, 3),
+    n: int = 160,
+    mouse: bool = False,
     depth: int = 300,
 ) -> AnnData:
     """Cells of some types, measured by one laboratory: other genes, another bias of each gene, two donors."""

@@ -104,7 +104,9 @@ def test_checkpoint_of_another_training_is_refused(folder: Path, tmp_path: Path,
     monkeypatch.setattr(Pretraining, "run", lambda self, save, progress: (save(self), 1 / 0))
     with pytest.raises(ZeroDivisionError):
         pretrain(studies(folder), tmp_path / "encoder", config=SMALL, progress=False, device="cpu")
-    with pytest.raises(InputError, match=r"encoder.training is the checkpoint of another training \(config, seed differ"):
+    with pytest.raises(
+        InputError, match=r"encoder.training is the checkpoint of another training \(config, seed differ"
+    ):
         pretrain(
             studies(folder), tmp_path / "encoder", config=replace(SMALL, lr=5e-4), progress=False, device="cpu", seed=3
         )

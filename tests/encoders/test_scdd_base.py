@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +16,16 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 import scdd
+from scdd.benchmark import Method
 from scdd.data import MemorySource
 from scdd.encoders import Cells, ScddBaseEncoder, Study, get, pretrain
+from scdd.encoders._scdd_base import SHIPPED
 from scdd.errors import EncoderError, GeneError, InputError
 
 from ._pretraining import LEARNING, laboratory, small
+
+
+DATA = Path(os.environ.get("SCDD_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +69,10 @@ def test_any_subset_of_genes(whole: Path):
     for n in (150, 250, 400):
         genes = np.sort(np.random.default_rng(n).choice(adata.n_vars, n, replace=False))
         part = adata[:, genes].copy()
-        part.X = sp.csr_matrix(part.X + sp.csr_matrix((np.ones(part.n_obs), (np.arange(part.n_obs), np.zeros(part.n_obs, int))), part.shape))
+        part.X = sp.csr_matrix(
+            part.X
+            + sp.csr_matrix((np.ones(part.n_obs), (np.arange(part.n_obs), np.zeros(part.n_obs, int))), part.shape)
+        )
         assert np.isfinite(_embed(part, whole)).all()
 
 
@@ -95,7 +105,9 @@ def test_too_few_genes_are_refused(whole: Path):
 
 def test_streams_like_in_one_piece(whole: Path):
     adata, encoder = laboratory(5), get(f"scdd-base:{whole}")
-    cells = Cells(MemorySource(adata.X, np.zeros(adata.n_obs, int), ["a"]), np.asarray(adata.var_names), np.empty(0, int))
+    cells = Cells(
+        MemorySource(adata.X, np.zeros(adata.n_obs, int), ["a"]), np.asarray(adata.var_names), np.empty(0, int)
+    )
     expected = encoder.encode(cells)
     np.testing.assert_allclose(encoder.encode(cells, batch_size=7), expected, atol=1e-5)
 
@@ -121,7 +133,10 @@ def test_sparse_and_dense_way_agree_and_gradients_arrive(whole: Path):
 
 def test_trained_is_better_than_its_untrained_twin(tmp_path: Path):
     """On a laboratory that was not seen, with half of the genes: nearest neighbours from another one that was not seen."""
-    seen = [Study(laboratory(s, types=t, n=240), f"s{s}", labels_key="cell_type") for s, t in ((1, (0, 1, 2, 3)), (2, (2, 3, 4, 5)))]
+    seen = [
+        Study(laboratory(s, types=t, n=240), f"s{s}", labels_key="cell_type")
+        for s, t in ((1, (0, 1, 2, 3)), (2, (2, 3, 4, 5)))
+    ]
     trained = pretrain(seen, tmp_path / "trained", config=LEARNING, progress=False, device="cpu")
     start = replace(LEARNING, n_steps=1, lr=1e-12, weight_decay=0.0, components=0.0)
     twin = pretrain(seen, tmp_path / "twin", config=start, progress=False, device="cpu")
@@ -130,7 +145,7 @@ def test_trained_is_better_than_its_untrained_twin(tmp_path: Path):
     for name, encoder in (("trained", trained), ("twin", twin)):
         model = KNeighborsClassifier(5).fit(_embed(one, encoder.path), one.obs["cell_type"])
         scores[name] = model.score(_embed(two, encoder.path), two.obs["cell_type"])
-    print(scores); assert scores["trained"] > scores["twin"] + 0.1, scores
+    assert scores["trained"] > scores["twin"] + 0.1, scores
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
@@ -170,7 +185,7 @@ def test_own_training_tells_its_own_facts(whole: Path):
 
 
 def test_benchmark_refuses_studies_that_were_seen(whole: Path, tmp_path: Path):
-    from scdd.benchmark import Method, Task, run
+    from scdd.benchmark import Task, run
 
     method = Method("mine", lambda training, n, seed: None, encoder=f"scdd-base:{whole}")
     task = Task("seen", lambda: laboratory(5), donor_key="donor", studies=("s2",))
@@ -192,3 +207,71 @@ def test_distils_and_comes_back_from_disk(whole: Path, folder: Path, tmp_path: P
     model.save(tmp_path / "model")
     again = scdd.model.SCDD.load(tmp_path / "model", adata, encoder=ScddBaseEncoder(folder))
     np.testing.assert_array_equal(model.distill(n_per_class=2).X.toarray(), again.distill(n_per_class=2).X.toarray())
+
+
+# -- what is shipped --------------------------------------------------------------------------------------------------
+
+STUDIES = ("GSE148842", "GSE149383", "GSE84133", "OneK1K", "Zheng 2017")
+FILES = {
+    "drug_gbm_panobinostat_300genes", "drug_pc9_erlotinib", "pancreas_human_baron", "pancreas_mouse_baron",
+    "pbmc_facs_zheng", "pbmc_onek1k_1000genes",
+}  # fmt: skip
+
+
+def test_shipped_weights_are_small_and_tell_their_origin():
+    encoder = get("scdd-base")
+    assert encoder.spec == "scdd-base"
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 12e6
+    assert {entry["name"] for entry in encoder.card["data"]} == FILES
+    # the facts that scdd.encoders.list() tells without reading files
+    assert ScddBaseEncoder.info.trained_on == encoder.info.trained_on == STUDIES
+    assert (ScddBaseEncoder.info.dim, ScddBaseEncoder.info.n_vocabulary) == (encoder.info.dim, len(encoder.genes))
+    assert all(len(entry["sha256"]) == 64 and entry["licence"] != "unknown" for entry in encoder.card["data"])
+    manifest = json.loads((SHIPPED / "manifest.json").read_text())
+    assert manifest["sha256"] == encoder.file_hashes()
+
+
+def test_shipped_weights_were_made_from_these_files():
+    for entry in get("scdd-base").card["data"]:
+        path = DATA / f"{entry['name']}.h5ad"
+        if not path.exists():
+            pytest.skip(f"real data {path.name} is not at hand (set SCDD_DATA to its folder)")
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == entry["sha256"], entry["name"]
+
+
+def test_shipped_weights_go_into_the_wheel():
+    import tomllib
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/scdd"]
+    assert SHIPPED.is_relative_to(Path(scdd.__file__).parent)
+    ignored = (Path(__file__).parents[2] / ".gitignore").read_text().split()
+    assert not [line for line in ignored if line.endswith(("safetensors", "weights", "weights/"))]
+
+
+@pytest.mark.parametrize("name", ["kang", "tabula_muris", "airway_disease", "pbmc_3tech_symphony"])
+def test_test_sets_were_never_seen(name: str):
+    from scdd.benchmark import TASKS
+    from scdd.benchmark._runner import _refuse_seen
+
+    _refuse_seen([TASKS.get(name)], [Method("mine", lambda *_: None, encoder="scdd-base")])
+
+
+@pytest.mark.parametrize("name", ["baron", "zheng", "pc9_response", "onek1k_age", "gbm_treatment", "pbmc_study"])
+def test_benchmark_refuses_what_the_shipped_weights_saw(name: str):
+    from scdd.benchmark import TASKS
+    from scdd.benchmark._runner import _refuse_seen
+
+    with pytest.raises(InputError, match="'scdd-base' of the method 'mine' was trained on"):
+        _refuse_seen([TASKS.get(name)], [Method("mine", lambda *_: None, encoder="scdd-base")])
+
+
+def test_shipped_weights_tell_cell_types_apart():
+    """The bundled pancreas, which they have seen: neighbours from other donors."""
+    adata = scdd.datasets.pancreas()
+    train, test = scdd.pp.split(adata, donor_key="donor", seed=0)
+    rng = np.random.default_rng(0)
+    train, test = np.sort(rng.permutation(train)[:400]), np.sort(rng.permutation(test)[:400])
+    z = scdd.tl.embed(adata[np.concatenate([train, test])].copy(), "scdd-base", device="cpu").to_numpy()
+    labels = adata.obs["cell_type"].to_numpy()
+    assert KNeighborsClassifier(5, metric="cosine").fit(z[:400], labels[train]).score(z[400:], labels[test]) > 0.9

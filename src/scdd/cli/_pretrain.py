@@ -32,9 +32,7 @@ def pretrain(
     batch_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="Column of donors or batches.", rich_help_panel=_WHAT)
     ] = None,
-    backed: Annotated[
-        bool, typer.Option("--backed", help="Leave the counts on disk.", rich_help_panel=_WHAT)
-    ] = False,
+    backed: Annotated[bool, typer.Option("--backed", help="Leave the counts on disk.", rich_help_panel=_WHAT)] = False,
     config: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="JSON object with fields of PretrainConfig.", rich_help_panel=_HOW),

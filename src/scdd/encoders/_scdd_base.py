@@ -53,7 +53,7 @@ class ScddBaseEncoder(CheckpointEncoder):
         name="scdd-base",
         gene_identifier="symbol",
         species="human, mouse",
-        n_vocabulary=20000,
+        n_vocabulary=30000,
         normalisation="align to the vocabulary, counts / total of its genes x 1e4 x their usual share, log1p, less the mean of the data",
         dim=128,
         differentiable=True,

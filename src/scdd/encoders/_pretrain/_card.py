@@ -42,7 +42,9 @@ def identity(sets: Sequence[Opened], config: PretrainConfig, seed: int) -> dict[
     }
 
 
-def card(training: Pretraining, corpus: Corpus, same: dict[str, Any], *, seconds: float, made_by: str) -> dict[str, Any]:
+def card(
+    training: Pretraining, corpus: Corpus, same: dict[str, Any], *, seconds: float, made_by: str
+) -> dict[str, Any]:
     """Return the configuration that is saved beside the weights: sizes, genes, and the card; JSON-safe."""
     data = []
     for member, own in zip(corpus.members, same["data"], strict=True):

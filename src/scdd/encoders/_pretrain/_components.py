@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scdd._rng import stream
 from scdd.encoders._pretrain._corpus import Corpus, log_scaled
 
-_CELLS = 1200  # of each data set
+_CELLS = 800  # of each data set
 _MORE = 8  # further directions, which make the wanted ones exact
-_ROUNDS = 4  # of the subspace iteration
+_ROUNDS = 3  # of the subspace iteration
 
 
 class Pooled:
@@ -37,7 +37,7 @@ class Pooled:
         Found by subspace iteration.
         """
         rng, n = stream(self.seed, "components"), min(n, self.n_genes)
-        basis = np.linalg.qr(rng.standard_normal((self.n_genes, min(n + _MORE, self.n_genes))))[0]
+        basis = rng.standard_normal((self.n_genes, min(n + _MORE, self.n_genes)))
         for _ in range(_ROUNDS):
             basis = np.linalg.qr(self._covariance(basis))[0]
         values, vectors = np.linalg.eigh(basis.T @ self._covariance(basis))
@@ -54,19 +54,20 @@ class Pooled:
         """Return the covariance of the genes times some directions."""
         out = np.zeros_like(basis)
         for x, mean in self._blocks:
-            scores = x @ basis - mean @ basis
+            # products in single precision, their sums in double
+            scores = x @ basis.astype(np.float32) - mean @ basis.astype(np.float32)
             out += x.T @ scores - np.outer(mean, scores.sum(axis=0))
         return out
 
 
-def _block(corpus: Corpus, number: int, seed: int) -> tuple[sp.csr_matrix, NDArray[np.float64]]:
+def _block(corpus: Corpus, number: int, seed: int) -> tuple[sp.csr_matrix, NDArray[np.float32]]:
     """Return log expression of some cells of a data set, of total variance 1, and its mean."""
     member = corpus.members[number]
     n = member.opened.source.n_obs
     index = np.sort(stream(seed, "components", number).choice(n, min(n, _CELLS), replace=False))
-    x = member.match.align(member.opened.source.rows(index)).astype(np.float64)
-    x.data = log_scaled(x, float(corpus.fraction[member.present].sum()))
-    mean = np.asarray(x.mean(axis=0)).ravel()
+    x = member.match.align(member.opened.source.rows(index))
+    x.data = log_scaled(x, float(corpus.fraction[member.present].sum())).astype(np.float32)
+    mean = np.asarray(x.mean(axis=0), dtype=np.float64).ravel()
     total = float((x.data**2).sum() - x.shape[0] * (mean**2).sum())
     scale = 1 / np.sqrt(max(total, 1e-12))
-    return x * scale, mean * scale
+    return x * np.float32(scale), (mean * scale).astype(np.float32)

@@ -68,9 +68,9 @@ class PretrainConfig:
         Of AdamW: largest rate of a cosine schedule, decoupled decay, largest norm of a gradient, share of the steps in
         which the rate rises.
     n_genes
-        Genes of the vocabulary, at most: first those that are expressed, then those that most data sets name.
+        Genes of the vocabulary, at most: first those that are common in some data set, then those that most data sets name.
     min_cells
-        Cells of a data set in which a gene is expressed.
+        Cells of a data set that express a common gene, at least.
     dim, hidden
         Width of the gene vectors and of the embedding; hidden units of the perceptron.
     components
@@ -108,7 +108,7 @@ class PretrainConfig:
     weight_decay: float = 1e-2
     gradient_clip: float = 5.0
     warmup: float = 0.1
-    n_genes: int = 20000
+    n_genes: int = 30000
     min_cells: int = 5
     dim: int = 128
     hidden: int = 512
@@ -127,7 +127,16 @@ class PretrainConfig:
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
-        shares = ("warmup", "whole_panel", "smallest_panel", "thinned", "least_depth", "balance", "own_centre", "components")
+        shares = (
+            "warmup",
+            "whole_panel",
+            "smallest_panel",
+            "thinned",
+            "least_depth",
+            "balance",
+            "own_centre",
+            "components",
+        )
         weights = ("classes", "views", "batches", "weight_decay")
         for field in fields(self):
             value = getattr(self, field.name)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from scdd._genes import GeneMatch, match_genes
 from scdd.data import Source
-from scdd.errors import GeneError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from scdd.encoders._pretrain._config import Study
 
 _LOOKED_AT = 4096  # cells of a data set that the statistics are made from
+_COMMON = 0.01  # share of the cells of a data set that makes a gene a common one
 _ROUNDS = 50  # of the fixed point of the fractions
 _MIN_GENES = 50  # of the vocabulary, that a data set must have
 
@@ -106,10 +106,11 @@ class Corpus:
 
 
 def choose_genes(sets: Sequence[Opened], *, n_genes: int, min_cells: int) -> NDArray[np.object_]:
-    """Return symbols, sorted: first those that the largest share of the cells of some data set expresses, then the others.
+    """Return symbols, sorted: first those that a hundredth of the cells of some data set expresses, then the others.
 
-    Genes that no data set expresses matter too: a tissue that was not seen may express them. They are taken by the number of
-    data sets that name them.
+    Genes that hardly any cell expresses matter too, since a tissue that was not seen may be full of them: without the vectors
+    of insulin and glucagon a model of blood could not tell the cells of a pancreas apart. They are taken by the number of data
+    sets that name them.
 
     Examples
     --------
@@ -126,7 +127,8 @@ def choose_genes(sets: Sequence[Opened], *, n_genes: int, min_cells: int) -> NDA
         for symbol, n in zip(opened.symbols, cells.tolist(), strict=True):
             if n >= min_cells:
                 share[symbol] = max(share.get(symbol, 0.0), n / counts.shape[0])
-    order = sorted(named, key=lambda symbol: (-share.get(symbol, 0.0), -named[symbol], symbol))
+    common = {symbol: value for symbol, value in share.items() if value >= _COMMON}
+    order = sorted(named, key=lambda s: (-common.get(s, 0.0), -named[s], -share.get(s, 0.0), s))
     return np.array(sorted(order[:n_genes]), dtype=object)
 
 
@@ -157,7 +159,9 @@ def build_corpus(sets: Sequence[Opened], genes: NDArray[np.object_]) -> Corpus:
     for own in present:
         n_sets[own] += 1
     mean, variance = (np.sum(parts, axis=0) / np.maximum(n_sets, 1) for parts in zip(*moments, strict=True))
-    return Corpus(genes, members, fraction.astype(np.float32), mean.astype(np.float32), np.sqrt(variance).astype(np.float32))
+    return Corpus(
+        genes, members, fraction.astype(np.float32), mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
+    )
 
 
 def _some(source: Source) -> NDArray[np.int64]:

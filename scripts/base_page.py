@@ -1,0 +1,219 @@
+"""Write the page of scdd-base in the user guide, from the measured files and the card of the weights.
+
+    python scripts/base_page.py
+
+Tables come from ``docs/_static/base/*.csv``, which scripts/encoder_probe.py, scripts/base_distil.py and
+scripts/encoder_speed.py make; nothing in them is typed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from encoder_probe import LEAST, SCVI_STEPS
+
+import scdd
+from scdd._atomic import write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "_static" / "base"
+PAGE = ROOT / "docs" / "user_guide" / "scdd_base.md"
+
+NAMES = {
+    "scdd-base": "scdd-base",
+    "start": "its start (components)",
+    "twin": "random twin",
+    "pca": "PCA of the cells given",
+    "pca_all": "PCA of all training cells",
+    "scvi": "scVI on the cells given",
+}
+SEEN = {
+    "kang": "blood, 8 donors", "enge": "human pancreas, Smart-seq2", "tabula_muris": "18 tissues of the mouse, reads",
+    "symphony": "blood, 1,767 genes, one chemistry held out", "airway": "pig airway, 1,339 genes",
+    "zheng": "sorted blood cells", "baron": "human pancreas, inDrop", "mouse_baron": "mouse pancreas",
+    "pc9": "lung cancer, drug response", "onek1k": "blood, 1,000 genes", "gbm": "glioblastoma, drug, 300 genes",
+}  # fmt: skip
+
+AUTO = "where that has been measured, below, the pretrained encoder does not always win."
+PROTOCOL = (
+    f"PCA (50 components of 2,000 highly variable genes) and scVI ({SCVI_STEPS:,} steps) are fitted to the cells that are given, "
+    "PCA once more to all training cells with their labels hidden; scdd-base takes the mean of the cells given off. The start "
+    "is scdd-base before its training, the twin the same with random weights. Classes with fewer than "
+    f"{LEAST} training or test cells are left out. The best of each set is bold."
+)
+
+TEXT = """<!-- made by scripts/base_page.py: do not edit -->
+
+# scdd-base
+
+`scdd-base` is an encoder that `scdd` pretrains itself and ships: {n_genes:,} genes by symbol, embeddings of {dim},
+{megabytes:.1f} MB of weights. It needs no files and no network, takes any subset of the genes in any order, and human and mouse
+alike:
+
+```python
+table = scdd.tl.embed(adata, "scdd-base")
+syn = scdd.tl.distill(adata, encoder="scdd-base")
+```
+
+`encoder="auto"` stays `"self"`: {auto} Every published figure of `scdd` uses `encoder="self"`.
+
+## What it is
+
+Expression is log1p of counts per 10,000, times the share of the counts that the genes at hand have in general, so that a
+panel of 300 genes has values like those of a whole transcriptome. The mean expression of the data that the encoder is fitted
+to is taken off. Each gene has a vector; their sum, weighted by expression, is normalised, and a small perceptron adds what
+is not linear. The vectors start as principal components within the training data, all data sets counting alike. Training
+then asks the embedding of a cell with a part of its genes and of its counts for the expression of all its genes, and for
+its class among those of its data set, and keeps the batches of a class together.
+
+Genes are matched by symbols in capitals, as for every encoder ([](encoders.md)); a mouse gene finds its human namesake by
+name, not by orthology. At least 100 genes and half of the counts must be found; `attrs["genes"]` of the table and
+`uns["scdd"]["encoder"]` of a result tell how many were.
+
+## What it was trained on
+
+{data}
+
+{seconds:.0f} seconds on one core, {n_steps} steps. The card beside the weights (`scdd.encoders.get("scdd-base").card`) has
+the sha256 of each file, studies, licences and the configuration; `python scripts/pretrain_base.py` makes the weights again.
+{{func}}`scdd.benchmark.run` refuses `scdd-base` on tasks whose studies are among these.
+
+## Does it carry knowledge?
+
+A linear probe and nearest neighbours read the embedding, trained on 5, 20 or all training cells of each class and tested on
+held-out cells (donors, animals or chemistries held out where there are any); balanced accuracy, mean over splits and draws.
+{protocol}
+
+### Test sets, never seen
+
+{probe}
+
+### Training sets, by models that were trained without them
+
+{loo}
+
+## Does it help a distillation?
+
+{distil}
+
+## How fast is it?
+
+{speed}
+
+## Your own
+
+```python
+encoder = scdd.encoders.pretrain(
+    [
+        scdd.encoders.Study("a.h5ad", labels_key="cell_type", batch_key="donor", studies=("GSE1",), licence="CC-BY-4.0"),
+        scdd.encoders.Study("b.h5ad", labels_key="cluster"),
+        "c.h5ad",  # without labels
+    ],
+    "my_base",
+)
+syn = scdd.tl.distill(adata, encoder="scdd-base:my_base")
+```
+
+or `scdd pretrain a.h5ad b.h5ad --labels-key cell_type --out my_base`, or, with other keys for each, a list of studies in JSON:
+`scdd pretrain studies.json --out my_base`. Files may stay on disk (`backed=True`). A training that was interrupted goes on
+from its last checkpoint when the same call is made again; on a CPU the result is the same bit for bit. It runs on one device,
+`device="cuda"` with products in bfloat16. A class of one name in two data sets is taken for the same: give different names
+where it is not. {{class}}`scdd.encoders.PretrainConfig` has sizes, budget and weights of the losses.
+"""
+
+
+def probe_table(path: Path) -> str:
+    """Return the scores of a file as a table: sets and representations, against probes and cells per class."""
+    if not path.is_file():
+        return "Not measured."
+    table = pd.read_csv(path)
+    # first over draws, then over splits: all splits count alike
+    mean = table.groupby(["set", "representation", "probe", "per_class", "split"])["score"].mean()
+    wide = mean.groupby(["set", "representation", "probe", "per_class"]).mean().unstack(["probe", "per_class"])
+    columns = [(probe, n) for probe in ("linear", "knn") for n in (5, 20, 0)]
+    titles = [f"{'linear' if p == 'linear' else 'kNN'}, {n or 'all'}" for p, n in columns]
+    lines = [f"| set | embedding | {' | '.join(titles)} |", "|---|---|" + "---|" * len(columns)]
+    for name in SEEN:
+        if name not in wide.index.get_level_values(0):
+            continue
+        part = wide.loc[name]
+        n_splits = table.loc[table["set"] == name, "split"].nunique()
+        n_classes = int(table.loc[table["set"] == name, "n_classes"].median())
+        first = f"**{name}**: {SEEN[name]}; {n_classes} classes, {n_splits} split{'s' if n_splits > 1 else ''}"
+        best = part[columns].max()
+        for key in (key for key in NAMES if key in part.index):
+            cells = [_cell(part.loc[key].get(column), best[column]) for column in columns]
+            lines.append(f"| {first} | {NAMES[key]} | {' | '.join(cells)} |")
+            first = ""
+    return "\n".join(lines)
+
+
+def _cell(value: float, best: float) -> str:
+    if pd.isna(value):
+        return ""
+    return f"**{value:.3f}**" if round(value, 3) == round(best, 3) else f"{value:.3f}"
+
+
+def distil_table(path: Path) -> str:
+    """Return what few real cells give, distilled with either encoder, and as they are."""
+    if not path.is_file():
+        return "Not measured."
+    table = pd.read_csv(path)
+    failed = table[table["status"] != "ok"]
+    if len(failed):
+        msg = f"{path} holds {len(failed)} runs that failed: run scripts/base_distil.py again."
+        raise SystemExit(msg)
+    # over models first: a run is a split and a seed
+    runs = table.groupby(["task", "method", "split", "seed"])["macro_f1"].mean().unstack("method")
+    lines = [
+        "Ten real cells of each class, and ten rows made of them; macro-F1 on held-out cells, mean of the models of the panel. "
+        "The gain is that of `scdd-base` over `self`, mean and range over splits and seeds.",
+        "",
+        "| task | runs | the real cells | self | scdd-base | gain |",
+        "|---|---|---|---|---|---|",
+    ]
+    for task, part in runs.groupby("task"):
+        gain = part["scdd-base"] - part["self"]
+        cells = " | ".join(f"{part[name].mean():.3f}" for name in ("real", "self", "scdd-base"))
+        lines.append(f"| {task} | {len(part)} | {cells} | {gain.mean():+.3f} ({gain.min():+.3f} to {gain.max():+.3f}) |")
+    return "\n".join(lines)
+
+
+def speed_table(path: Path) -> str:
+    """Return cells per second."""
+    if not path.is_file():
+        return "Not measured."
+    table = pd.read_csv(path)
+    lines = ["| encoder | cells | cells per second | peak memory of the process (MB) |", "|---|---|---|---|"]
+    for row in table.itertuples(index=False):
+        lines.append(f"| {row.encoder} | {row.cells:,} | {row.rate:,.0f} | {row.peak_mb:,.0f} |")
+    return "\n".join(lines)
+
+
+def data_table(card: dict) -> str:
+    """Return the data sets of a card as a table."""
+    lines = ["| data set | cells | genes in the vocabulary | classes | study | licence |", "|---|---|---|---|---|---|"]
+    for entry in card["data"]:
+        lines.append(
+            f"| {entry['name']} | {entry['n_cells']:,} | {entry['n_genes_of_vocabulary']:,} of {entry['n_genes']:,} | "
+            f"{entry['n_classes']} | {', '.join(entry['studies'])} | {entry['licence']} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the page."""
+    encoder = scdd.encoders.get("scdd-base")
+    card = encoder.card
+    text = TEXT.format(
+        n_genes=len(encoder.genes), dim=encoder.info.dim, auto=AUTO, data=data_table(card), seconds=card["seconds"],
+        megabytes=sum(file.stat().st_size for file in encoder.files) / 1e6, n_steps=card["config"]["n_steps"],
+        protocol=PROTOCOL, probe=probe_table(FOLDER / "probe.csv"), loo=probe_table(FOLDER / "loo.csv"),
+        distil=distil_table(FOLDER / "distil.csv"), speed=speed_table(FOLDER / "speed.csv"),
+    )  # fmt: skip
+    write_text(PAGE, text.replace("{{", "{").replace("}}", "}"))
+
+
+if __name__ == "__main__":
+    main()
