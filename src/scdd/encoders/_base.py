@@ -139,6 +139,8 @@ class Encoder(ABC):
     embedding_digest: str = ""
     #: Whether files are loaded that could run code, which is done on an explicit ``trust=True`` only
     takes_trust: bool = False
+    #: Why ``"auto"`` took this encoder; empty where it was asked for by name
+    reason: str = ""
     #: Where the genes of the last cells were found in the vocabulary, for encoders that have one
     coverage: GeneMatch | None = None
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from typing import Any
 
 from scdd.encoders._base import Encoder
 from scdd.encoders._registry import ENCODERS
 from scdd.errors import InputError, InputTypeError
+
+_LOG = logging.getLogger("scdd")
+AUTO = "self"
+# what is measured decides: see the page "scdd-base" of the user guide
+AUTO_REASON = "trained on the data: pretrained encoders were not found to be better at distillation throughout"
 
 
 def get(encoder: str | Encoder | Any, *, trust: bool = False) -> Encoder:
@@ -18,7 +24,7 @@ def get(encoder: str | Encoder | Any, *, trust: bool = False) -> Encoder:
     encoder
         A registered name (``"self"``, ``"pca"``), a name with an argument (``"pca:30"``, ``"precomputed:X_scgpt"``,
         ``"scimilarity:/path/to/model"``), an :class:`~scdd.encoders.Encoder`, or a trained scvi-tools model. ``"auto"`` is
-        ``"self"``. Encoders of installed packages are found by their entry point (group ``scdd.encoders``).
+        ``"self"``, whatever the data; the log and ``reason`` of the encoder tell why. Encoders of installed packages are found by their entry point (group ``scdd.encoders``).
     trust
         Load files that could run code, as the pickles of scvi-tools (``"scvi:/path"``). No other encoder has any.
 
@@ -49,8 +55,9 @@ def get(encoder: str | Encoder | Any, *, trust: bool = False) -> Encoder:
         msg = f"encoder must be a name, an Encoder or a trained scvi-tools model, got {type(encoder).__name__}."
         raise InputTypeError(msg)
     name, _, argument = encoder.partition(":")
-    if name == "auto":
-        name = "self"
+    automatic = name == "auto"
+    if automatic:
+        name = AUTO
     kind = ENCODERS.get(name)
     if argument and not inspect.signature(kind).parameters:
         msg = f"Encoder {name!r} takes no argument, got {encoder!r}."
@@ -58,4 +65,8 @@ def get(encoder: str | Encoder | Any, *, trust: bool = False) -> Encoder:
     if trust and not kind.takes_trust:
         msg = f"Encoder {name!r} loads nothing that could run code: leave trust out."
         raise InputError(msg)
-    return kind.from_argument(argument, trust=trust) if argument else kind()
+    found = kind.from_argument(argument, trust=trust) if argument else kind()
+    if automatic:
+        found.reason = AUTO_REASON
+        _LOG.info("encoder 'auto' is %r: %s", AUTO, AUTO_REASON)
+    return found

@@ -53,7 +53,7 @@ class ScddBaseEncoder(CheckpointEncoder):
         name="scdd-base",
         gene_identifier="symbol",
         species="human, mouse",
-        n_vocabulary=30000,
+        n_vocabulary=24000,
         normalisation="align to the vocabulary, counts / total of its genes x 1e4 x their usual share, log1p, less the mean of the data",
         dim=128,
         differentiable=True,
@@ -132,7 +132,10 @@ class ScddBaseEncoder(CheckpointEncoder):
             msg = f"{self.path / damaged[0]} is damaged: its hash is not the one in {_MANIFEST}. Take a fresh copy."
             raise EncoderError(msg)
         network = base_network(BaseShape(**self._config["shape"]))
-        fill(network, read_weights(self.path / _WEIGHTS), self.path / _WEIGHTS)
+        state = read_weights(self.path / _WEIGHTS)
+        # whole numbers on disk
+        state = {name: tensor.float() for name, tensor in state.items()}
+        fill(network, state, self.path / _WEIGHTS)
         return network
 
     def embed(

@@ -59,6 +59,7 @@ def save(model: SCDD, path: Path, *, overwrite: bool) -> None:
         "metadata": model._meta.to_json(),
         "setup_args": model.registry["setup_args"],
         "encoder": model._encoder.spec,
+        "encoder_reason": model._encoder.reason,
         "encoder_files": model._encoder.file_hashes(),
         "engine": model._engine,
         "seed": model._seed,
@@ -95,6 +96,7 @@ def _restore(cls: type[SCDD], tensors: dict[str, NDArray[Any]], config: dict[str
     model.module = new_module(ModuleShape(**shape), state["hvg"], int(config["seed"]))
     model.module.load_state_dict({name: torch.from_numpy(t.copy()) for name, t in state.items()})
     model._encoder = _encoder(config["encoder"] if encoder is None else encoder, config.get("encoder_files", {}))
+    model._encoder.reason = config.get("encoder_reason", "") if encoder is None else ""
     model._device = "auto"
     arrays = {name.removeprefix(_ENCODER): t for name, t in tensors.items() if name.startswith(_ENCODER)}
     if arrays:

@@ -29,6 +29,7 @@ def provenance(model: SCDD) -> dict[str, Any]:
             "licence": model._encoder.info.licence,
             "hash": model._encoder.content_hash(),
             "sha256": next(iter(model._encoder.file_hashes().values()), None),
+            "reason": model._encoder.reason,
             "genes": None if model._encoder.coverage is None else str(model._encoder.coverage),
         },
         "engine": model._engine,

@@ -82,10 +82,19 @@ def card(
 
 
 def weights(state: dict[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
-    """Return the weights by name: the table of genes, by far the largest, in half precision."""
+    """Return the weights by name: the vectors of the genes, by far the most, as whole numbers from -127 to 127.
+
+    Each gene has a step of its own, which goes into its scale; layers are kept in half precision.
+    """
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
-    arrays["table"] = arrays["table"].astype(np.float16)
-    return arrays
+    step = np.maximum(np.abs(arrays["table"]).max(axis=1), 1e-12) / 127
+    arrays["table"] = np.rint(arrays["table"] / step[:, None]).astype(np.int8)
+    arrays["scale"] = (arrays["scale"] * step).astype(np.float32)
+    return {name: array.astype(np.float16) if _is_layer(name) else array for name, array in arrays.items()}
+
+
+def _is_layer(name: str) -> bool:
+    return name.endswith((".weight", ".bias"))
 
 
 def _ends(history: list[dict[str, float]]) -> dict[str, dict[str, float]]:

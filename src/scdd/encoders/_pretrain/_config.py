@@ -108,7 +108,7 @@ class PretrainConfig:
     weight_decay: float = 1e-2
     gradient_clip: float = 5.0
     warmup: float = 0.1
-    n_genes: int = 30000
+    n_genes: int = 24000
     min_cells: int = 5
     dim: int = 128
     hidden: int = 512

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from scdd.encoders._pretrain._config import Study
 
 _LOOKED_AT = 4096  # cells of a data set that the statistics are made from
+# names of clones, predicted and antisense genes
+_CLONE = re.compile(r"(AC|AL|AP|CT[A-D]|GM|KB|LINC|LOC|RP\d*)-?\d.*|.*-(AS|OT|IT)\d|.*\.\d+|.*RIK\d?")
 _COMMON = 0.01  # share of the cells of a data set that makes a gene a common one
 _ROUNDS = 50  # of the fixed point of the fractions
 _MIN_GENES = 50  # of the vocabulary, that a data set must have
@@ -110,7 +113,7 @@ def choose_genes(sets: Sequence[Opened], *, n_genes: int, min_cells: int) -> NDA
 
     Genes that hardly any cell expresses matter too, since a tissue that was not seen may be full of them: without the vectors
     of insulin and glucagon a model of blood could not tell the cells of a pancreas apart. They are taken by the number of data
-    sets that name them.
+    sets that name them, clones and predicted genes last.
 
     Examples
     --------
@@ -128,7 +131,7 @@ def choose_genes(sets: Sequence[Opened], *, n_genes: int, min_cells: int) -> NDA
             if n >= min_cells:
                 share[symbol] = max(share.get(symbol, 0.0), n / counts.shape[0])
     common = {symbol: value for symbol, value in share.items() if value >= _COMMON}
-    order = sorted(named, key=lambda s: (-common.get(s, 0.0), -named[s], -share.get(s, 0.0), s))
+    order = sorted(named, key=lambda s: (-common.get(s, 0.0), -named[s], _is_clone(s), -share.get(s, 0.0), s))
     return np.array(sorted(order[:n_genes]), dtype=object)
 
 
@@ -162,6 +165,10 @@ def build_corpus(sets: Sequence[Opened], genes: NDArray[np.object_]) -> Corpus:
     return Corpus(
         genes, members, fraction.astype(np.float32), mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
     )
+
+
+def _is_clone(symbol: str) -> bool:
+    return _CLONE.fullmatch(symbol) is not None
 
 
 def _some(source: Source) -> NDArray[np.int64]:
