@@ -61,7 +61,9 @@ def main() -> None:
     methods = [
         Method("real", real, sees=f"{GIVEN} cells of each class"),
         Method("self", distilled("self"), ours=True, sees=f"{GIVEN} cells of each class"),
-        Method("scdd-base", distilled("scdd-base"), ours=True, encoder="scdd-base", sees=f"{GIVEN} cells of each class"),
+        Method(
+            "scdd-base", distilled("scdd-base"), ours=True, encoder="scdd-base", sees=f"{GIVEN} cells of each class"
+        ),
     ]
     args.out.parent.mkdir(parents=True, exist_ok=True)
     run(

@@ -11,7 +11,9 @@ from anndata import AnnData
 
 from scdd.encoders import PretrainConfig, ScddBaseEncoder, Study, pretrain
 
-SMALL = PretrainConfig(n_steps=12, cells_per_study=16, dim=8, hidden=24, predicted=40, checkpoint_every=5, n_genes=300)
+SMALL = PretrainConfig(
+    n_steps=12, cells_per_study=16, dim=8, hidden=24, predicted=40, checkpoint_every=5, n_genes=300, lr=1e-3
+)
 LEARNING = PretrainConfig(n_steps=150, cells_per_study=32, dim=16, hidden=32, predicted=100, lr=5e-3, n_genes=400)
 
 

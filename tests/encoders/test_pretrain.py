@@ -12,6 +12,7 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 
 from scdd.data import BackedSource
@@ -272,6 +273,30 @@ def test_card_tells_where_the_weights_come_from(whole, folder: Path):
     assert str(folder) not in json.dumps(card)
     manifest = json.loads((whole.path / "manifest.json").read_text())
     assert manifest["sha256"] == whole.file_hashes()
+
+
+def test_whole_numbers_on_disk_are_near_the_weights(corpus):
+    from scdd.encoders._pretrain._card import weights
+
+    network = Pretraining(corpus, SMALL, seed=0).network
+    saved = weights(network.state_dict())
+    assert (saved["table"].dtype, saved["up.weight"].dtype, saved["mean"].dtype) == (np.int8, np.float16, np.float32)
+    exact = network.table.detach().numpy() * network.scale.numpy()[:, None]
+    near = saved["table"] * saved["scale"][:, None]
+    assert np.abs(near - exact).max() <= 0.51 * np.abs(exact).max() / 127
+    unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)
+    assert (unit(near) * unit(exact)).sum(1).min() > 0.999
+
+
+def test_vocabulary_takes_common_genes_then_those_that_many_name():
+    one, two = laboratory(1, genes=slice(0, 300)), laboratory(2, genes=slice(100, 400))
+    one.X = one.X @ sp.diags_array((~np.isin(np.arange(300), (5, 6))).astype(np.float32)).tocsr()
+    one.var_names = [{"GENE5": "INS", "GENE6": "RP11-206L10.2"}.get(name, name) for name in one.var_names]
+    sets = [open_study(Study(a, f"s{i}")) for i, a in enumerate((one, two))]
+    every = choose_genes(sets, n_genes=1000, min_cells=3)
+    assert len(every) == 400
+    fewer = choose_genes(sets, n_genes=len(every) - 1, min_cells=3)
+    assert set(every) - set(fewer) == {"RP11-206L10.2"}
 
 
 def test_folder_is_not_overwritten_by_chance(whole, folder: Path):

@@ -24,7 +24,6 @@ from scdd.errors import EncoderError, GeneError, InputError
 
 from ._pretraining import LEARNING, laboratory, small
 
-
 DATA = Path(os.environ.get("SCDD_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 

@@ -101,10 +101,10 @@ class PretrainConfig:
         If a number is out of its range.
     """
 
-    n_steps: int = 2500
+    n_steps: int = 500
     cells_per_study: int = 48
     studies_per_step: int = 8
-    lr: float = 1e-3
+    lr: float = 3e-4
     weight_decay: float = 1e-2
     gradient_clip: float = 5.0
     warmup: float = 0.1
@@ -124,7 +124,7 @@ class PretrainConfig:
     batches: float = 0.1
     own_centre: float = 0.5
     balance: float = 0.75
-    checkpoint_every: int = 500
+    checkpoint_every: int = 100
 
     def __post_init__(self) -> None:
         shares = (
