@@ -14,6 +14,7 @@ measured again.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -60,6 +61,23 @@ SETS = {
     "onek1k": Task("onek1k", Stored("pbmc_onek1k_1000genes"), donor_key="donor", studies=("OneK1K",)),
     "gbm": TASKS.get("gbm_treatment"),
 }
+
+
+def random_twin(path: Path, folder: Path) -> Path:
+    """Write the encoder with random weights: vectors of genes of one size, layers as torch would draw them."""
+    from scdd.io import read_model, write_model
+
+    arrays, config = read_model(path)
+    rng = np.random.default_rng(0)
+    arrays["table"] = np.clip(np.rint(rng.standard_normal(arrays["table"].shape) * 32), -127, 127).astype(np.int8)
+    arrays["scale"] = np.full_like(arrays["scale"], 1 / 32)
+    for name in ("up", "down"):
+        reach = 1 / np.sqrt(arrays[f"{name}.weight"].shape[1])
+        for part in ("weight", "bias"):
+            key = f"{name}.{part}"
+            arrays[key] = rng.uniform(-reach, reach, arrays[key].shape).astype(arrays[key].dtype)
+    arrays["norm.weight"], arrays["norm.bias"] = np.ones_like(arrays["norm.weight"]), np.zeros_like(arrays["norm.bias"])
+    return write_model(folder / "twin", arrays, config)
 
 
 def given(labels: NDArray[Any], per_class: int, seed: int) -> NDArray[np.int64]:
@@ -164,13 +182,12 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", required=True, choices=SETS)
     parser.add_argument("--encoder", default="scdd-base", help="encoder, as scdd.encoders.get takes it")
     parser.add_argument("--start", help="the encoder before its training")
-    parser.add_argument("--twin", help="the encoder with random weights")
     parser.add_argument("--splits", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--scvi", action="store_true", help="fit scVI too: slow")
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    specs = {"scdd-base": args.encoder, "start": args.start, "twin": args.twin}
-    encoders = {label: spec for label, spec in specs.items() if spec}
+    twin = random_twin(scdd.encoders.get(args.encoder).path, Path(tempfile.mkdtemp()))
+    encoders = {"scdd-base": args.encoder, "twin": f"scdd-base:{twin}"} | ({"start": args.start} if args.start else {})
     for name in args.sets:
         refuse_seen(name, args.encoder)
         for split in args.splits:

@@ -2,7 +2,7 @@
 
     SCDD_DATA=/data python scripts/pretrain_base.py src/scdd/encoders/weights/scdd_base
     SCDD_DATA=/data python scripts/pretrain_base.py loo/zheng --without pbmc_facs_zheng
-    SCDD_DATA=/data python scripts/pretrain_base.py twins/random --untrained random
+    SCDD_DATA=/data python scripts/pretrain_base.py start --untrained
 
 The folder of the data is named by SCDD_DATA. A training that was interrupted goes on when the same command is given again.
 """
@@ -26,22 +26,17 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--without", nargs="*", default=[], choices=NAMES, help="data sets to leave out")
     parser.add_argument("--steps", type=int, help="steps, if other than those of the shipped weights")
-    parser.add_argument(
-        "--untrained",
-        choices=("start", "random"),
-        help="the network as it starts, or with random vectors of genes: twins",
-    )
+    parser.add_argument("--untrained", action="store_true", help="the network as it starts")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--overwrite", action="store_true")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     config = CONFIG if args.steps is None else dataclasses.replace(CONFIG, n_steps=args.steps)
     if args.untrained:
-        share = config.components if args.untrained == "start" else 0.0
-        config = dataclasses.replace(config, n_steps=1, lr=1e-12, weight_decay=0.0, components=share)
+        config = dataclasses.replace(config, n_steps=1, lr=1e-12, weight_decay=0.0)
     command = "python scripts/pretrain_base.py" + "".join(f" --without {name}" for name in args.without)
     command += "" if args.steps is None else f" --steps {args.steps}"
-    command += f" --untrained {args.untrained}" if args.untrained else ""
+    command += " --untrained" if args.untrained else ""
     args.out.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     encoder = scdd.encoders.pretrain(
