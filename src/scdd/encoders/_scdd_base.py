@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,6 +22,8 @@ from scdd.errors import EncoderError
 
 if TYPE_CHECKING:
     import torch
+
+    from scdd.encoders._base_network import BaseNetwork
 
 SHIPPED = Path(__file__).parent / "weights" / "scdd_base"
 _LOOKED_AT = 4096  # cells, for their mean expression
@@ -127,7 +129,7 @@ class ScddBaseEncoder(CheckpointEncoder):
         from scdd.encoders._base_network import BaseShape, base_network
 
         hashes = read_json(self.path / _MANIFEST).get("sha256", {})
-        damaged = [name for name, value in self.file_hashes().items() if hashes.get(name, value) != value]
+        damaged = [name for name in (_WEIGHTS, _CONFIG) if hashes.get(name) != self.file_hashes()[name]]
         if damaged:
             msg = f"{self.path / damaged[0]} is damaged: its hash is not the one in {_MANIFEST}. Take a fresh copy."
             raise EncoderError(msg)
@@ -144,8 +146,9 @@ class ScddBaseEncoder(CheckpointEncoder):
         """Return the embedding (n, dim), each row of mean 0 and variance 1."""
         import torch
 
-        present, device = self._present(), network.mean.device
-        centre = network.mean.cpu().numpy() if self._centre is None else self._centre
+        base = cast("BaseNetwork", network)
+        present, device = self._present(), base.mean.device
+        centre = base.mean.cpu().numpy() if self._centre is None else self._centre
         arrays = (
             counts.indices.astype(np.int64),
             self._logged(counts).astype(np.float32),
@@ -153,7 +156,7 @@ class ScddBaseEncoder(CheckpointEncoder):
             present,
             centre[present],
         )
-        return network.of_sparse(*(torch.from_numpy(array).to(device) for array in arrays))
+        return base.of_sparse(*(torch.from_numpy(array).to(device) for array in arrays))
 
     def _present(self) -> NDArray[np.int64]:
         """Return the genes of the vocabulary that the data has, ascending."""
@@ -164,7 +167,8 @@ class ScddBaseEncoder(CheckpointEncoder):
         """Return the expression of the entries (n_entries,)."""
         from scdd.encoders._pretrain._corpus import log_scaled
 
-        fraction = self.network(self._loaded[0] if self._loaded else "cpu").fraction.cpu().numpy()
+        network = cast("BaseNetwork", self.network(self._loaded[0] if self._loaded else "cpu"))
+        fraction = network.fraction.cpu().numpy()
         return log_scaled(counts, float(fraction[self._present()].sum()))
 
     @cached_property

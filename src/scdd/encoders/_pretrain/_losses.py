@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +91,7 @@ def between_views(one: Tensor, two: Tensor, temperature: float) -> Tensor:
     return (nn.functional.cross_entropy(logits, own) + nn.functional.cross_entropy(logits.T, own)) / 2
 
 
-def total(losses: dict[str, Sequence[Tensor]], config: PretrainConfig) -> dict[str, Tensor]:
+def total(losses: Mapping[str, Sequence[Tensor]], config: PretrainConfig) -> dict[str, Tensor]:
     """Return the mean of each loss over the data sets, and their weighted sum under ``"loss"``."""
     weights = {"prediction": 1.0, "classes": config.classes, "views": config.views, "batches": config.batches}
     means = {name: torch.stack(list(values)).mean() for name, values in losses.items() if values}
