@@ -35,7 +35,7 @@ SEEN = {
     "pc9": "lung cancer, drug response", "onek1k": "blood, 1,000 genes", "gbm": "glioblastoma, drug, 300 genes",
 }  # fmt: skip
 
-AUTO = "a pretrained encoder becomes the default only where it is measured to be no worse throughout."
+AUTO = "no pretrained encoder has been shown to be at least as good for distillation."
 PROTOCOL = (
     f"PCA (50 components of 2,000 highly variable genes) and scVI ({SCVI_STEPS:,} steps) are fitted to the cells that are given, "
     "PCA once more to all training cells with their labels hidden; scdd-base takes the mean of the cells given off. The start "

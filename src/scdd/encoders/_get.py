@@ -13,7 +13,7 @@ from scdd.errors import InputError, InputTypeError
 _LOG = logging.getLogger("scdd")
 AUTO = "self"
 # what is measured decides: see the page "scdd-base" of the user guide
-AUTO_REASON = "trained on the data: pretrained encoders were not found to be better at distillation throughout"
+AUTO_REASON = "trained on the data: no pretrained encoder was shown to be at least as good for distillation"
 
 
 def get(encoder: str | Encoder | Any, *, trust: bool = False) -> Encoder:
