@@ -46,7 +46,7 @@ class Pooled:
         weights = (basis @ vectors[:, first]) / np.maximum(values[first], values.max() * 1e-6) ** 0.25
         return weights.astype(np.float32)
 
-    def spread(self, weights: NDArray[np.float32]) -> float:
+    def spread(self, weights: NDArray[np.floating]) -> float:
         """Return the sum of the variances of weighted sums of genes, weights (n_genes, n)."""
         return float((weights * self._covariance(weights.astype(np.float64))).sum())
 
