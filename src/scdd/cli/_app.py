@@ -10,7 +10,14 @@ import typer
 from typer.core import TyperGroup
 
 from scdd.cli._benchmark import benchmark
+from scdd.cli._coreset import coreset
+from scdd.cli._distill import distill
+from scdd.cli._encoders import encoders
+from scdd.cli._evaluate import evaluate
+from scdd.cli._expand import expand
+from scdd.cli._generate import generate
 from scdd.cli._pretrain import pretrain
+from scdd.cli._report import report
 from scdd.errors import ScddError
 
 __all__ = ["app"]
@@ -72,4 +79,5 @@ for command in (distill, expand, generate, coreset, evaluate, encoders):
     app.command(command.__name__)(command)
 # a list is one argument, so words that are left over are a mistake that a command explains itself
 app.command("benchmark", context_settings={"allow_extra_args": True})(benchmark)
+app.command("report")(report)
 app.command("pretrain")(pretrain)

@@ -13,7 +13,10 @@ from scdd.cli._session import working
 
 __all__ = ["encoders"]
 
-_SHOWN = ("gene_identifier", "species", "n_vocabulary", "normalisation", "differentiable", "licence", "citation")
+_SHOWN = (
+    "gene_identifier", "species", "n_vocabulary", "normalisation", "dim", "differentiable", "licence", "citation",
+    "trained_on", "argument", "extra",
+)  # fmt: skip
 
 
 def encoders(
@@ -39,12 +42,19 @@ def encoders(
 
 def _facts(names: list[str] | None) -> list[dict[str, Any]]:
     """Return the facts of each encoder, JSON-safe."""
+    import scdd.encoders
     from scdd.encoders import ENCODERS
 
-    return [asdict(ENCODERS.get(name).info) for name in (ENCODERS.names() if names is None else names)]
+    # the table leaves out encoders of other packages that cannot be loaded, with a warning
+    found = scdd.encoders.list().index if names is None else names
+    return [asdict(ENCODERS.get(name).info) for name in found]
 
 
 def _as_text(fact: dict[str, Any]) -> str:
     width = max(map(len, _SHOWN))
-    lines = [f"  {key.replace('_', ' '):{width}}  {fact[key]}" for key in _SHOWN if fact[key] not in (None, "")]
+    lines = [
+        f"  {key.replace('_', ' '):{width}}  {', '.join(fact[key]) if isinstance(fact[key], tuple) else fact[key]}"
+        for key in _SHOWN
+        if fact[key] not in (None, "", ())
+    ]
     return "\n".join([f"{fact['name']} (version {fact['version']})", *lines])

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scdd._made import made_with, provenance
+from scdd._about import about
 from scdd._settings import settings
 from scdd.errors import ScddWarning
 
@@ -47,8 +47,8 @@ def working(*, quiet: bool) -> Iterator[Clock]:
 
 def told_of(adata: AnnData, path: Path, clock: Clock) -> dict[str, Any]:
     """Return what is to say of a file that was written, JSON-safe."""
-    told = provenance(adata)
-    key = made_with(adata)
+    told = about(adata).told
+    key = about(adata).labels_key
     sizes = adata.obs[key].value_counts() if key is not None else {}
     size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file()) if path.is_dir() else path.stat().st_size
     return {

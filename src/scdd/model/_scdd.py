@@ -60,6 +60,8 @@ class SCDD(ModelState, BaseModelClass):
         How the generator is trained: ``"energy"``, ``"drifting"`` or ``"consistency"``.
     seed
         Seed of everything random. Default: ``scdd.settings.seed``.
+    device
+        Where a pretrained encoder runs; ``"auto"`` takes a GPU if there is one.
 
     Examples
     --------
@@ -86,6 +88,7 @@ class SCDD(ModelState, BaseModelClass):
         n_top_genes: int = 2000,
         engine: str = "energy",
         seed: Seed = FROM_SETTINGS,
+        device: str = "auto",
     ) -> None:
         seed = canonical_seed(seed)
         super().__init__(adata)
@@ -98,7 +101,7 @@ class SCDD(ModelState, BaseModelClass):
             layer=args["layer"],
         )
         self._attach(checked, adata)
-        self._build(get_encoder(encoder), n_latent, n_hidden, n_top_genes, engine, seed)
+        self._build(get_encoder(encoder), n_latent, n_hidden, n_top_genes, engine, seed, device)
         self.init_params_ = self._get_init_params(locals())
 
     @classmethod
@@ -113,6 +116,7 @@ class SCDD(ModelState, BaseModelClass):
         n_top_genes: int = 2000,
         engine: str = "energy",
         seed: Seed = FROM_SETTINGS,
+        device: str = "auto",
     ) -> Self:
         """Return a model of an input that went through :func:`scdd.pp.check`; nothing is written into any AnnData.
 
@@ -329,9 +333,8 @@ class SCDD(ModelState, BaseModelClass):
         for message in found:
             warn(message)
         start, until = time.monotonic(), deadline(max_seconds)
-        with tqdm(
-            total=most_steps(config), desc="distillation", disable=not settings.shows_progress(progress), leave=True
-        ) as bar:
+        hidden = not settings.shows_progress(progress)
+        with tqdm(total=most_steps(config), desc="distillation", disable=hidden, leave=True) as bar:
 
             def on_step(loss: float | None) -> None:
                 bar.update()

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd import _keys
+from scdd._about import about
 from scdd._compat import obs_frame
-from scdd._made import provenance
 from scdd._rng import Seed, canonical_seed
 from scdd._settings import FROM_SETTINGS
 from scdd.errors import InputError
@@ -157,7 +157,7 @@ def denoised(syn: AnnData, model: SCDD, labels: NDArray[np.int64]) -> NDArray[np
     from scdd.distill._codes import Codes
 
     z = np.asarray(syn.obsm[_keys.CODES], dtype=np.float32)
-    told = provenance(syn)
+    told = about(syn).told
     if str(told.get("kind")) == "generated":
         # generated cells hold their latents: they came from noise
         return z

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scdd import _keys
 from scdd._about import about
 from scdd._compat import layer_names, obs_frame, warn
-from scdd._made import is_profile, made_with
 from scdd._rng import stream
 from scdd.data import Source
 from scdd.data._matrix import canonical_csr

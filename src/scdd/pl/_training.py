@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdd._made import provenance
+from scdd._about import about
 from scdd.pl._figure import Box, canvas, grid, write_nothing
 from scdd.pl._palette import COLORS, ellipsis
 
@@ -68,7 +68,7 @@ def training(
     >>> figure = scdd.pl.training(model, show=False)
     """
     model._check_trained()
-    table = prepare_training(getattr(model, "history_", None) or {}, None if syn is None else provenance(syn))
+    table = prepare_training(getattr(model, "history_", None) or {}, None if syn is None else about(syn).told)
     stages = [stage for stage in _STAGES if syn is not None or stage != "refinement"]
     box = Box(len(stages) * 2.5 + (len(stages) - 1) * _GAP[0], 2.1, left=0.7, right=0.25, top=0.65, bottom=0.55)
     at = canvas(ax, box, show=show, return_fig=return_fig)

@@ -1,4 +1,4 @@
-"""Tools: distil, expand, draw coresets, evaluate, report."""
+"""Tools: distil, expand, draw coresets, evaluate, report, embed."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from scdd.tl._evaluate import evaluate
 from scdd.tl._expand import expand
 from scdd.tl._report import Report, report
 
-__all__ = ["Report", "coreset", "distill", "evaluate", "expand", "report"]
+__all__ = ["Report", "coreset", "distill", "embed", "evaluate", "expand", "report"]

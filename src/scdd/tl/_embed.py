@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from scdd._rng import Seed, canonical_seed
+from scdd._settings import FROM_SETTINGS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,7 @@ def embed(
     layer: str | None = None,
     batch_size: int | None = None,
     device: str = "auto",
-    seed: Seed = 0,
+    seed: Seed = FROM_SETTINGS,
 ) -> pd.DataFrame:
     """Embed cells by an encoder, to look at them or to reuse the embedding (``encoder="precomputed:X_..."``).
 
@@ -37,7 +38,7 @@ def embed(
     device
         ``"cpu"``, ``"cuda"``, ...; ``"auto"`` takes a GPU if there is one.
     seed
-        Seed of encoders that are fitted to the data or draw at random.
+        Seed of encoders that are fitted to the data or draw at random. Default: ``scdd.settings.seed``.
 
     Returns
     -------

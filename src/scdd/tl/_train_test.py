@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd import _keys
+from scdd._about import about
 from scdd._compat import layer_names, obs_frame, warn
-from scdd._made import is_profile, made_with
 from scdd.errors import GeneError, InputError, ScddWarning
 from scdd.pp import CheckedInput, check, highly_variable
 
@@ -75,8 +75,8 @@ def read_train_test(
     train_sizes: Mapping[Any, int] | None = None,
 ) -> TrainTest:
     """Read both sets, and match genes and labels by name; the parameters are those of :func:`scdd.tl.evaluate`."""
-    labels_key = labels_key or made_with(syn)
-    train = _read(syn, labels_key, layer if layer in list(layer_names(syn)) else None, is_profile(syn))
+    labels_key = labels_key or about(syn).labels_key
+    train = _read(syn, labels_key, layer if layer in list(layer_names(syn)) else None, about(syn).kind == "profile")
     test = _read(adata_test, labels_key, layer, allow_normalized=False)
     genes = _match_genes(train.var.index, test.var.index)
     hvg = _hvg(train, reference, labels_key, layer)
