@@ -1,10 +1,14 @@
-"""The section of ``docs/benchmark.md`` on several splits: ours against the simple baselines of each task.
+"""Compare scdd with the simple baselines over the splits of some results files: by n, by task and by model.
 
-Split 0 comes from ``benchmark.csv``, further ones from ``splits.csv``, which the same command makes with ``--splits 1,2``.
+    python scripts/benchmark_splits.py docs/_static/benchmark/benchmark.csv more/benchmark.csv
+
+The files are those of ``scdd benchmark``, for example one with ``--splits 0`` and one with ``--splits 1,2``. Only splits
+that all of these methods have are counted.
 """
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,3 +110,17 @@ def section(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
         ("Each task: macro-F1, mean ± sd over splits and seeds (lead over the best simple baseline, in points).", by_task(runs)),
         ("Each model, on the cell-type tasks / on all tasks: points over herding, and the share of full data.", by_model(runs)),
     ]  # fmt: skip
+
+
+def main() -> None:
+    """Print the tables of the results files that are named."""
+    parser = argparse.ArgumentParser(
+        description="scdd against the simple baselines, over the splits of some results files."
+    )
+    parser.add_argument("results", nargs="+", type=Path, help="files that scdd benchmark wrote")
+    for words, table in section(joined(*parser.parse_args().results)):
+        print(f"{words}\n{table.to_string(index=False)}\n")
+
+
+if __name__ == "__main__":
+    main()
