@@ -272,3 +272,19 @@ def test_public_classes_are_documented(name: str) -> None:
     methods = [key for key, value in vars(cls).items() if isinstance(value, FunctionType) and not key.startswith("_")]
     # an overriding method may leave the words to what it overrides
     assert not [key for key in methods if not inspect.getdoc(getattr(cls, key))]
+
+
+def test_each_part_can_be_imported_first() -> None:
+    """No circle of imports depends on which part of the package comes first."""
+    script = """
+import importlib, pkgutil, sys, scdd
+names = [m.name for m in pkgutil.iter_modules(scdd.__path__, "scdd.") if m.name != "scdd.__main__"]
+for name in names:
+    for loaded in [m for m in sys.modules if m.partition(".")[0] == "scdd"]:
+        del sys.modules[loaded]
+    importlib.import_module(name)
+print(len(names))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20

@@ -248,7 +248,7 @@ WRONG: dict[str, tuple[Callable[[AnnData], None], str]] = {
     "half": (_half, "Counts are integers"),
     "empty row": (_empty_row, "Every row has counts"),
     "no label": (_no_label, "Every row has a label"),
-    "weight": (_weight, "Weights are above 0"),
+    "weight": (_weight, "No weight is negative"),
     "sum of weights": (_sum, "Weights sum to the real cells of each class"),
     "depth": (_depth, "The depth that is told is that of the row"),
     "repeat": (_repeat, "No row is there twice"),
@@ -388,3 +388,14 @@ def test_distilled_cells(toy: AnnData, small_budget: None) -> None:
     assert told.provenance["encoder"].startswith("self")
     expanded = scdd.tl.report(toy, scdd.tl.expand(syn, 2), **QUICK)
     assert expanded.scores["diagnostic"] == 1, expanded.diagnostic.query("status == 'fail'").to_string()
+
+
+def test_more_rows_than_cells_is_no_fault(toy: AnnData) -> None:
+    """A row that stands for no cell of its own has a weight of 0."""
+    rare = toy.obs["cell_type"].cat.categories[0]
+    few = np.flatnonzero(toy.obs["cell_type"] == rare)[3:]
+    adata = toy[np.setdiff1d(np.arange(toy.n_obs), few)].copy()
+    with pytest.warns(scdd.errors.ScddWarning):
+        syn = scdd.tl.distill(adata, n_per_class=5, preset="fast", progress=False)
+    assert (syn.obs["scdd_weight"] == 0).any()
+    assert scdd.tl.report(adata, syn, models=["kNN"], plots=False).scores["diagnostic"] == 1.0

@@ -175,11 +175,12 @@ def _grouped(subject: Subject) -> Finding:
     return _share(right, "classes, whose rows stand together and start with a denoised one")
 
 
-def _positive_weights(subject: Subject) -> Finding:
+def _no_negative_weights(subject: Subject) -> Finding:
+    """Where a class has fewer cells than rows, some rows stand for none: a weight of 0 is right."""
     weight = subject.numbers(_keys.WEIGHT)
     if weight is None:
         return _no(f"There is no obs[{_keys.WEIGHT!r}].")
-    return _share(np.isfinite(weight) & (weight > 0), "weights")
+    return _share(np.isfinite(weight) & (weight >= 0), "weights")
 
 
 def _sum_of_weights(subject: Subject) -> Finding:
@@ -228,7 +229,7 @@ CHECKS = (
     Check("validity", "Every row has counts", _not_empty),
     Check("validity", "Every row has a label", _labelled),
     Check("validity", "Row names are unique", _unique_names),
-    Check("validity", "Weights are above 0", _positive_weights),
+    Check("validity", "No weight is negative", _no_negative_weights),
     Check("structure", "Every class of the real cells has rows", _all_classes),
     Check("structure", "Every class is one of the real cells", _known_classes),
     Check("structure", "Classes are in the order of the real cells", _class_order),

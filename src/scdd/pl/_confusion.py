@@ -14,13 +14,14 @@ from scdd.pl._figure import Box, canvas, size_of
 from scdd.pl._layout import name_room, name_rows, row_font
 from scdd.pl._markers import CMAP
 from scdd.pl._palette import Palette, class_colors, ellipsis
-from scdd.tl._train_test import TrainTest, read_train_test
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from scdd.tl._train_test import TrainTest
 
 _WRITTEN = 20  # up to so many classes the shares are written into the cells
 
@@ -89,6 +90,8 @@ def confusion(
     >>> train, test = scdd.pp.split(adata, donor_key="donor")
     >>> figure = scdd.pl.confusion(scdd.tl.coreset(adata[train], 3), adata[test], show=False)
     """
+    from scdd.tl._train_test import read_train_test  # scdd.tl draws reports, and so imports this package
+
     data = read_train_test(syn, adata_test, labels_key=labels_key, layer=layer, reference=reference)
     data.warn_unknown()
     names = data.names[: data.n_known]
