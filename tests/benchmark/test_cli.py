@@ -132,14 +132,15 @@ def test_workers_end_with_the_command(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "scdd", *arguments], stderr=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 60
-    while len(members := _group(process.pid)) < 3:  # the command and its workers
-        assert time.monotonic() < deadline, members
+    deadline = time.monotonic() + 200  # on a busy machine it takes a minute to import everything three times
+    while len(members := _group(process.pid)) < 3 and time.monotonic() < deadline:  # the command and its workers
         time.sleep(0.2)
     process.terminate()
     assert process.wait(timeout=60) == 143
+    assert len(members) >= 3, members
+    deadline = time.monotonic() + 30
     while _group(process.pid):
-        assert time.monotonic() < deadline + 60
+        assert time.monotonic() < deadline
         time.sleep(0.2)
 
 
