@@ -22,7 +22,9 @@ def save(figure: Figure | None, name: str) -> None:
     assert figure is not None  # it is not shown
     buffer = BytesIO()
     figure.savefig(buffer, dpi=75)
-    Image.open(buffer).convert("RGB").quantize(64).save(TARGET / f"{name}.png", optimize=True)
+    Image.open(buffer).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE).save(
+        TARGET / f"{name}.png", optimize=True
+    )
 
 
 def main() -> None:

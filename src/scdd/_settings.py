@@ -52,7 +52,7 @@ class Settings:
 
     @property
     def verbosity(self) -> int:
-        """0: errors only, neither warnings of scdd nor progress bars; 1: these too; 2: also a line for each stage."""
+        """How much is told. 0 is errors only, 1 adds warnings of scdd and progress bars, 2 a line for each stage."""
         return self._verbosity
 
     @verbosity.setter
@@ -65,7 +65,7 @@ class Settings:
 
     @property
     def seed(self) -> int | None:
-        """Seed of calls that name none: a non-negative integer, or None for a new one each time."""
+        """Seed of calls that name none. A non-negative integer, or None for a new one each time."""
         return self._seed
 
     @seed.setter
@@ -93,7 +93,7 @@ class Settings:
 
     @property
     def data_dir(self) -> Path | None:
-        """Folder of downloads; None: the one that the variable SCDD_CACHE names, else the cache of the user."""
+        """Folder of downloads. None is the one that the variable SCDD_CACHE names, else the cache of the user."""
         return self._data_dir
 
     @data_dir.setter
