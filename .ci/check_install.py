@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ assert "torch" not in sys.modules, "import scdd loads torch"
 print(f"scdd {scdd.__version__}, imported in {took:.2f} s")
 
 for name in scdd.__all__:
-    importlib.import_module(f"scdd.{name}")
+    getattr(scdd, name)  # parts are imported when they are asked for
 
 adata = scdd.datasets.pancreas()
 assert adata.n_obs > 3_000, adata

@@ -107,7 +107,9 @@ held-out cells (donors, animals or chemistries held out where there are any); ba
 ```python
 encoder = scdd.encoders.pretrain(
     [
-        scdd.encoders.Study("a.h5ad", labels_key="cell_type", batch_key="donor", studies=("GSE1",), licence="CC-BY-4.0"),
+        scdd.encoders.Study(
+            "a.h5ad", labels_key="cell_type", batch_key="donor", studies=("GSE1",), licence="CC-BY-4.0"
+        ),
         scdd.encoders.Study("b.h5ad", labels_key="cluster"),
         "c.h5ad",  # without labels
     ],

@@ -64,6 +64,8 @@ def adata() -> AnnData:
     return simulate(n_obs=90, n_vars=60, n_classes=3, depth=400, seed=2)
 
 
+# scvi-tools hands torch covariates that pandas 3 does not let it write to
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable:UserWarning")
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
