@@ -278,7 +278,7 @@ class SCDD(ModelState, BaseModelClass):
         batch
             One batch for all cells, or one per cell. Default: in the proportions of the batches within each class.
         guidance
-            Above 1, cells are more typical of their class.
+            Above 1, cells move further from "any class" towards their own; well above it they leave the data.
         seed
             Seed of the draw. Default: ``scdd.settings.seed``.
 
