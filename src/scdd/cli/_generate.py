@@ -31,7 +31,11 @@ def generate(
     ] = None,
     guidance: Annotated[
         float,
-        typer.Option(metavar="NUMBER", help="Above 1, cells are more typical of their class.", rich_help_panel=HOW),
+        typer.Option(
+            metavar="NUMBER",
+            help="Above 1, cells move further towards their class; well above it they leave the data.",
+            rich_help_panel=HOW,
+        ),
     ] = 1.0,
     seed: Seed = 0,
     overwrite: Overwrite = False,
