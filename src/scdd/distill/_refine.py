@@ -19,6 +19,7 @@ from scdd.module import SCDDModule
 from scdd.objectives import Objective
 
 _MAX_REAL = 2048  # real cells in one step
+_KEEP_SHARE = 10  # steps for which the share of the HVGs in the counts of a row is kept: it hardly moves, and is dear
 _PREPARE_STEPS = 4  # batches of real cells that the objective sees before the first step
 _PREPARE_OFFSET = 2**31  # their step numbers, apart from those of the steps
 _FEW_OFFSET = 2**30  # and those of the batches that are used again and again
@@ -86,7 +87,11 @@ class RowFeatures:
 
     def __call__(self, codes: Codes) -> Tensor:
         """Return features (n, n_hvg): one generator call, the decoder, the expectation over the count noise."""
-        rates = self.module.hvg_rates(codes.latents(self.module))
+        return self.at(codes.latents(self.module))
+
+    def at(self, z: Tensor, share: Tensor | None = None) -> Tensor:
+        """Return features (n, n_hvg) at latents (n, n_latent), with the share of the HVGs (n, 1) where it is known."""
+        rates = self.module.hvg_rates(z, share)
         if self.corrections is None:
             out = self.expected_log(rates)
         else:
@@ -181,7 +186,10 @@ def refine(
             objective.prepare(*real(_PREPARE_OFFSET + step))
         for step in range(config.n_steps):
             moved = codes.moved(codes.z + scale * delta)
-            loss = objective.loss(features(moved), codes.labels, *real(step), step)
+            z = moved.latents(features.module)
+            if step % _KEEP_SHARE == 0:
+                share = features.module.hvg_share(z.detach())
+            loss = objective.loss(features.at(z, share), codes.labels, *real(step), step)
             total = loss + config.leash * delta.square().mean()
             (delta.grad,) = torch.autograd.grad(total, delta)
             if not torch.isfinite(delta.grad).all():

@@ -101,10 +101,17 @@ class SCDDModule(nn.Module):
         """Device of the parameters."""
         return self.hvg.device
 
-    def hvg_rates(self, z: Tensor) -> Tensor:
-        """Return the rates (n, n_hvg) of the highly variable genes at latents (n, n_latent)."""
-        share = 1 - self.rest_decoder(z).sum(1, keepdim=True)
-        return self.autoencoder.log_proportions(z).exp() * share
+    def hvg_share(self, z: Tensor) -> Tensor:
+        """Return the share (n, 1) of the counts that the highly variable genes take at latents (n, n_latent)."""
+        return 1 - self.rest_decoder(z).sum(1, keepdim=True)
+
+    def hvg_rates(self, z: Tensor, share: Tensor | None = None) -> Tensor:
+        """Return the rates (n, n_hvg) of the highly variable genes at latents (n, n_latent).
+
+        ``share`` (n, 1) is that of :meth:`hvg_share` where it is known: it takes most of the time, being a sum over all
+        other genes.
+        """
+        return self.autoencoder.log_proportions(z).exp() * (self.hvg_share(z) if share is None else share)
 
     def rates(self, z: Tensor) -> Tensor:
         """Return the rates (n, n_vars) of all genes at latents (n, n_latent); every row sums to 1."""
