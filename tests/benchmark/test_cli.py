@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -124,6 +125,26 @@ def test_an_interruption_tells_how_to_go_on(
     monkeypatch.setattr("scdd.benchmark.run", interrupted)
     assert cli.main(["benchmark", "--tasks", "simulated", *TINY, "--out", str(tmp_path)]) == 130
     assert "goes on where this one stopped" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+def test_a_request_to_end_is_told_whatever_the_exception_became(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def struck(**options: Any) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        except SystemExit as error:
+            msg = "a package that was being imported"
+            raise ImportError(msg) from error
+
+    monkeypatch.setattr("scdd.benchmark.run", struck)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert cli.main(["benchmark", "--tasks", "simulated", *TINY, "--out", str(tmp_path)]) == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")

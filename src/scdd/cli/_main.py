@@ -39,16 +39,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         # a terminal that cannot show a character shows another one, and does not end the command
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    asked: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        """Leave by an exception, so that worker processes are ended too and files are closed."""
+        asked.append(128 + number)
+        sys.exit(asked[0])
+
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGTERM, end)
     try:
         # the command and not the application: that one would replace sys.excepthook
         get_command(app).main(args=None if argv is None else list(argv), prog_name="scdd")
-    except SystemExit as stop:
+    except BaseException as stop:
+        if asked:
+            return asked[0]  # whatever the exception became on its way through the code that it struck
+        if not isinstance(stop, SystemExit):
+            raise
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    """Leave by an exception, so that worker processes are ended too and files are closed."""
-    sys.exit(128 + number)
