@@ -12,6 +12,7 @@ import scipy.sparse as sp
 import torch
 
 from scdd.distill import PRESETS, DistillConfig, Distilled, RefineConfig, distill, most_steps
+from scdd.distill._referee import inner_splits
 from scdd.objectives import MomentMatching
 
 from ._toy import world
@@ -222,13 +223,15 @@ def test_guidance_moves_rows_away_from_the_other_classes():
 )
 def test_steps_are_told_until_the_rows_are_written(n: int, config: DistillConfig) -> None:
     told: list[float | None] = []
+    source = world().source
     config = replace(config, objective="moments", refine=RefineConfig(n_steps=4, checkpoints=(2,)))
     result = run(n, config, on_step=told.append)
     assert told[-1] is None
-    assert len(told) <= most_steps(config)
+    assert len(told) <= most_steps(config, source, seed=0)
     if not config.referee:
-        assert len(told) == most_steps(config) == 5
+        assert len(told) == most_steps(config, source, seed=0) == 5
     elif n > 1 and result.record["n_steps"] == 4:
-        assert len(told) == most_steps(config)
+        assert len(told) == most_steps(config, source, seed=0)
     judged = len(result.record["inner"].get("score", []))
-    assert told.count(None) == judged + 1
+    n_splits = len(inner_splits(source, config.referee_splits, seed=0)) if config.referee else 1
+    assert told.count(None) == n_splits * judged + 1

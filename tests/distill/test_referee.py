@@ -27,6 +27,12 @@ CONFIG = DistillConfig(
 )
 
 
+@pytest.fixture
+def one_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One donor judges, so that the calls of the referee can be counted."""
+    monkeypatch.setattr("scdd.distill._referee._ONE_DONOR", 1)
+
+
 def toy(labels, donors=None, n_vars: int = 6, n_classes: int | None = None) -> MemorySource:
     labels = np.asarray(labels)
     counts = np.random.default_rng(0).poisson(3, (len(labels), n_vars)) + 1
@@ -153,11 +159,11 @@ def test_refinement_that_helps_is_kept(monkeypatch: pytest.MonkeyPatch):
     assert result.record["objective"] == "moments"
     assert result.record["inner"]["score"][1] > result.record["inner"]["score"][0] + 0.01
     # the candidates were made without the judges, the result from all cells
-    inner, whole = seen
-    assert isinstance(inner, SubsetSource)
+    *inner, whole = seen
+    assert all(isinstance(part, SubsetSource) for part in inner)
     assert whole is world().source
     split = inner_split(world().source, seed=0)
-    np.testing.assert_array_equal(inner.index, split.train)
+    np.testing.assert_array_equal(inner[0].index, split.train)
 
 
 def test_difference_within_the_margin_changes_nothing(monkeypatch: pytest.MonkeyPatch):
@@ -166,6 +172,7 @@ def test_difference_within_the_margin_changes_nothing(monkeypatch: pytest.Monkey
     assert result.record["n_steps"] == 0
 
 
+@pytest.mark.usefixtures("one_split")
 def test_guidance_is_chosen_where_it_helps(monkeypatch: pytest.MonkeyPatch):
     """The start is spoilt; the guidance option alone is scored well."""
     original = Referee.scores
@@ -193,6 +200,7 @@ def test_without_referee_the_refinement_is_taken(monkeypatch: pytest.MonkeyPatch
 FINISHES = [("auto", True), ("auto", False), ("1.0", True), ("1.0", False)]
 
 
+@pytest.mark.usefixtures("one_split")
 @pytest.mark.parametrize("best", FINISHES, ids=str)
 def test_spread_and_calibration_are_chosen_where_they_help(monkeypatch: pytest.MonkeyPatch, best):
     """After the codes: the four ways to write them, of which one is scored well; it is what the result is made by."""
@@ -236,6 +244,17 @@ def test_inner_splits_hold_out_different_donors():
     assert inner_splits(toy(np.tile([0, 1], 10)), 5, seed=0) == []
 
 
+def test_a_single_donor_does_not_judge_alone():
+    """Where a split holds out one donor the others judge too; two donors at once, or cells, are enough."""
+    labels = np.tile([0, 1], 60)
+    for n_donors, n_splits in ((2, 2), (3, 3), (6, 1)):
+        splits = inner_splits(toy(labels, donors=np.arange(120) // 2 % n_donors), 1, seed=0)
+        assert len(splits) == n_splits
+        assert all(split.by_donor for split in splits)
+    assert len(inner_splits(toy(labels), 1, seed=0)) == 1
+
+
+@pytest.mark.usefixtures("one_split")
 def test_scores_are_means_over_the_splits(monkeypatch: pytest.MonkeyPatch):
     """A guidance that is good on the first split alone, and worse on average, is not taken."""
     given = iter([0.5, 0.6, 0.8, 0.6])  # plain and guided rows on one split, then on the other

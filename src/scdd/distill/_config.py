@@ -51,7 +51,8 @@ class DistillConfig:
         dropped, guidance or spread are changed only where models trained on such rows are better by the margin. Without
         it all is done as it is given, the whole refinement too.
     referee_splits
-        Number of such splits, over which scores are averaged.
+        Number of such splits, over which scores are averaged; three, if there are so many, where each holds out one
+        donor.
     margin
         Least gain in macro-F1 for which the referee changes anything.
     refine

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from scdd.data import SubsetSource
+from scdd.data import Source, SubsetSource
 from scdd.distill._config import DistillConfig
 from scdd.distill._referee import InnerSplit, Referee, inner_splits
 from scdd.distill._start import Start
@@ -69,14 +69,15 @@ def decide(task: Task) -> Choice:
     return replace(_best(seen, chosen, config.margin), scores=_columns(task, seen, by_donor=folds[0].by_donor))
 
 
-def most_steps(config: DistillConfig) -> int:
+def most_steps(config: DistillConfig, source: Source, *, seed: int) -> int:
     """Return how many steps a distillation takes at most: of refinements, candidates that are judged, and the result."""
     refined = config.refine.n_steps if config.objective is not None else 0
     if not config.referee:
         return refined + 1
     codes = 1 + len(config.guidance_options) + (len({*config.refine.checkpoints, refined}) if refined else 0)
     finishes = (1 + len(config.spread_options)) * (1 if config.calibration is None else 2) - 1
-    return config.referee_splits * (codes + finishes + refined) + refined + 1
+    splits = len(inner_splits(source, config.referee_splits, seed=seed))
+    return splits * (codes + finishes + refined) + refined + 1
 
 
 class _Fold:

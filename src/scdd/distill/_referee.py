@@ -15,6 +15,7 @@ from scdd.metrics import TEST_MODELS, preprocess
 MODELS = ("LR", "kNN", "RF")
 _MAX_CELLS = 1500
 _MIN_CELLS = 20
+_ONE_DONOR = 3  # splits, at least, where each holds one donor out: what one donor says is chance
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,17 @@ def inner_split(source: Source, *, test_size: float = 0.3, seed: int) -> InnerSp
 
 
 def inner_splits(source: Source, n: int, *, seed: int) -> list[InnerSplit]:
-    """Return up to ``n`` splits that hold out different cells; none if too few cells would be left to judge."""
+    """Return up to ``n`` splits that hold out different cells; none if too few cells would be left to judge.
+
+    They are up to three, whatever ``n`` is, where each of them holds out a single donor.
+    """
     found: list[InnerSplit] = []
-    for number in range(4 * n):  # few donors leave few ways to hold some of them out
+    for number in range(4 * max(n, _ONE_DONOR)):  # few donors leave few ways to hold some of them out
         split = inner_split(source, seed=seed + number)
         if split is None:
             break
+        if split.by_donor and len(np.unique(np.asarray(source.donors)[split.validation])) == 1:
+            n = max(n, _ONE_DONOR)
         # by what they train on: a large validation set is thinned at random, and would differ with the same donors
         if not any(np.array_equal(split.train, other.train) for other in found):
             found.append(split)

@@ -86,7 +86,7 @@ def distill(
         Value of ``time.monotonic()`` at which the refinement stops.
     on_step
         Called with the loss after each step of a refinement, and with None after each candidate of the referee and when
-        the rows are written; at most ``most_steps(config)`` times.
+        the rows are written; at most :func:`most_steps` times.
 
     Notes
     -----

@@ -332,9 +332,9 @@ class SCDD(ModelState, BaseModelClass):
         sizes, found = resolve_sizes(n_per_class, fraction, cells, source.class_names, small_class=small_class)
         for message in found:
             warn(message)
-        start, until = time.monotonic(), deadline(max_seconds)
-        hidden = not settings.shows_progress(progress)
-        with tqdm(total=most_steps(config), desc="distillation", disable=hidden, leave=True) as bar:
+        start, until, hidden = time.monotonic(), deadline(max_seconds), not settings.shows_progress(progress)
+        steps = most_steps(config, source, seed=seed)
+        with tqdm(total=steps, desc="distillation", disable=hidden, leave=True) as bar:
 
             def on_step(loss: float | None) -> None:
                 bar.update()
