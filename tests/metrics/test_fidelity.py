@@ -74,3 +74,15 @@ def test_energy_distance_is_unbiased_and_matches_the_definition() -> None:
     assert abs(np.mean(null)) < 4 * np.std(null) / 20
     with pytest.raises(InputError, match="two rows"):
         energy_distance(x[:1], y)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (2, 1), (30, 12)])
+def test_library_ks_is_that_of_scipy(sizes: tuple[int, int]) -> None:
+    from scipy.stats import ks_2samp
+
+    counts, y = _cells(0)
+    real, made = counts[y == 0][: sizes[0]], counts[y == 0][-sizes[1] :]
+    # one class, and of it as little as one cell: warnings are errors here
+    table = fidelity(real, np.zeros(sizes[0], int), made, np.zeros(sizes[1], int), np.ones(50, bool), max_cells=1)
+    libraries = [np.asarray(x.sum(1)).ravel() for x in (real, made)]
+    assert _overall(table, "library_ks") == pytest.approx(ks_2samp(*libraries, method="exact").statistic)
