@@ -137,3 +137,15 @@ def test_a_path_is_read(tmp_path: Path) -> None:
     )
     from_path = prepare_benchmark(path)
     pd.testing.assert_frame_equal(from_path.cells, prepare_benchmark(made).cells)
+
+
+def test_one_task_has_no_mean_and_no_band() -> None:
+    one, two = (scdd.pl.benchmark(results(), tasks=tasks, return_fig=True, show=False) for tasks in (["a"], ["a", "b"]))
+    columns = [[label.get_text() for label in figure.axes[0].get_xticklabels()] for figure in (one, two)]
+    assert columns == [["a"], ["a", "b", "mean"]]
+    ranks = [figure.axes[2] for figure in (one, two)]  # after two blocks, n = 1 and n = 10
+    assert [len(ax.patches) for ax in ranks] == [0, 1]
+    # what is drawn ends where the figure ends
+    right = [ax.get_position().x1 * ax.figure.get_figwidth() for ax in ranks]
+    assert all(figure.get_figwidth() - x < 0.35 for figure, x in zip((one, two), right, strict=True))
+    assert not any("Nemenyi" in text.get_text() for text in one.texts)

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from scdd.pl._benchmark_draw import draw_cells, draw_curves, draw_ranks
+from scdd.pl._benchmark_draw import LONGEST, columns_of, draw_cells, draw_curves, draw_ranks
 from scdd.pl._benchmark_tables import BenchmarkTables, prepare_benchmark
 from scdd.pl._figure import finish, new_figure, shown
 from scdd.pl._palette import ellipsis
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CELL, _PITCH = 0.36, 0.2  # inches: width of a column, height of a row
-_LABEL, _RANK, _GAP = 1.55, 1.7, 0.25
-_HEAD, _NAMES, _CURVES, _BELOW, _LINE = 0.95, 1.25, 2.6, 0.65, 0.13
+_LABEL, _RANK, _GAP, _EDGE, _ENDS = 1.55, 1.7, 0.25, 0.3, 1.6
+_HEAD, _CURVES, _BELOW, _LINE = 0.95, 2.6, 0.65, 0.13
+_LETTER = 0.048  # height that a letter of a slanted name takes
 
 
 def benchmark(
@@ -38,7 +39,8 @@ def benchmark(
 
     (a) The score of every method on every task, one block for each number of rows per class; the colour is the share of
     what all cells reach. (b) Mean rank over the tasks that all methods have, and the band within which Nemenyi's test
-    cannot tell a method from ``ours``; methods that lack many tasks get no rank, and are named. (c) Share of the full data's score against the number of rows.
+    cannot tell a method from ``ours``; methods that lack many tasks get no rank, and are named; a single task gives ranks
+    and no band. (c) Share of the full data's score against the number of rows.
 
     Parameters
     ----------
@@ -78,28 +80,32 @@ def benchmark(
     """
     tables = prepare_benchmark(results, metric=metric, ours=ours, n=n, tasks=tasks, methods=methods)
     show = shown(show, return_fig=return_fig)
-    block = max(_CELL * (len(tables.tasks) + 1), 1.0)
+    columns = columns_of(tables)
+    block = max(_CELL * len(columns), 0.7)
     rows = _PITCH * (len(tables.methods) + (0.6 if tables.references else 0) + len(tables.references))
-    width = max(_LABEL + len(tables.n) * (block + _GAP) + _RANK + 0.3, 8.0)
-    caption = _caption(tables, int(width * 17))
-    height = _HEAD + _NAMES + rows + 0.75 + _CURVES + _BELOW + _LINE * (caption.count("\n") + 1)
+    names = 0.2 + _LETTER * min(max(map(len, columns)), LONGEST)
+    left = _LABEL + len(tables.n) * (block + _GAP)
+    width = max(left + _RANK + _EDGE, 8.0)
+    caption = _caption(tables, int(width * 17), ordered=methods is None)
+    height = _HEAD + names + rows + 0.75 + _CURVES + _BELOW + _LINE * (caption.count("\n") + 1)
     figure = new_figure(width, height, managed=show)
 
     def add(left: float, top: float, w: float, h: float) -> Axes:
         """Add axes at so many inches from the left and from the top."""
         return figure.add_axes((left / width, 1 - (top + h) / height, w / width, h / height))
 
-    top = _HEAD + _NAMES
+    top = _HEAD + names
     for k, size in enumerate(tables.n):
         ax = add(_LABEL + k * (block + _GAP), top, block, rows)
         draw_cells(ax, tables, size, names=k == 0)
         figure.text(
             (_LABEL + k * (block + _GAP)) / width, 1 - (_HEAD - 0.2) / height, f"n = {size}", fontsize=10, va="top"
         )
-    left = _LABEL + len(tables.n) * (block + _GAP)
-    draw_ranks(add(left, top, _RANK, rows), tables)
-    figure.text(left / width, 1 - (_HEAD - 0.2) / height, "Mean rank", fontsize=10, va="top")
-    draw_curves(add(_LABEL, top + rows + 0.75, width - _LABEL - 2.6, _CURVES), tables)
+    # few tasks leave room, which the ranks take
+    draw_ranks(add(left, top, width - left - _EDGE, rows), tables)
+    rank = "Mean rank" if tables.n_ranked > 1 else "Rank"
+    figure.text(left / width, 1 - (_HEAD - 0.2) / height, rank, fontsize=10, va="top")
+    draw_curves(add(_LABEL, top + rows + 0.75, width - _LABEL - _ENDS, _CURVES), tables)
     what = f"{_number(len(tables.methods), 'method')}, {_number(len(tables.tasks), 'task')}"
     figure.text(0.12 / width, 1 - 0.2 / height, ellipsis(title or what, 140), fontsize=13, va="top", parse_math=False)
     figure.text(0.12 / width, 0.08 / height, caption, fontsize=7.5, va="bottom", color="#444444")
@@ -112,16 +118,22 @@ def _number(n: int, what: str) -> str:
     return f"{n} {what}{'s' if n != 1 else ''}"
 
 
-def _caption(tables: BenchmarkTables, width: int) -> str:
+def _caption(tables: BenchmarkTables, width: int, *, ordered: bool) -> str:
     where = f"{_number(tables.n_ranked, 'task')} that all methods have"
     if tables.unranked:
         where += f" but {', '.join(tables.unranked)}"
+    order = "Methods are ordered by mean rank." if ordered else ""
+    many = tables.n_ranked > 1
+    band = (
+        f"grey band: mean ranks that Nemenyi's test (5 %) cannot tell from that of {tables.ours} at the largest n; it treats "
+        "tasks as independent."
+    )
     parts = (
         f"(a) {tables.metric_name} x 100 on real held-out cells, with n rows per class, mean over models, splits and seeds; "
-        "colour: share of the score that all cells reach; cross: a run failed; empty: not run. Methods are ordered by mean "
-        "rank.",
-        f"(b) over {where}; grey band: mean ranks that Nemenyi's test (5 %) cannot tell from that of {tables.ours} at the "
-        "largest n; it treats tasks as independent.",
-        f"(c) mean over {where} of the share of the score of all cells; shade: sd over tasks, for {tables.ours}.",
+        f"colour: share of the score that all cells reach; cross: a run failed; empty: not run. {order}",
+        f"(b) over {where}; {band}" if many else f"(b) over {where}: an order, and no test.",
+        f"(c) mean over {where} of the share of the score of all cells; shade: sd over tasks, for {tables.ours}."
+        if many
+        else "(c) the share of the score of all cells.",
     )
     return "\n".join(line for part in parts for line in textwrap.wrap(part, width))

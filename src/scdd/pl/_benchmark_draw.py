@@ -12,11 +12,12 @@ from scdd.pl._palette import COLORS, REAL, SYNTHETIC, ellipsis
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw_cells", "draw_curves", "draw_ranks"]
+__all__ = ["LONGEST", "columns_of", "draw_cells", "draw_curves", "draw_ranks"]
 
 _LOW, _HIGH = 0.4, 1.0  # share of the full data at the ends of the colours
 _LABELLED = 6  # curves that are named; the others are thin and grey
 _MARKS = ("o", "s", "D", "^", "v", "P")
+LONGEST = 22  # names are cut there
 _SPACE = 0.6  # rows between methods and references
 
 
@@ -31,11 +32,16 @@ def _limits(tables: BenchmarkTables) -> tuple[float, float]:
     return max(_places(tables).values()) + 0.5, -0.5
 
 
+def columns_of(tables: BenchmarkTables) -> list[str]:
+    """Return what stands above the columns: the tasks, and their mean, which says nothing new of a single one."""
+    return [*tables.tasks, "mean"] if len(tables.tasks) > 1 else list(tables.tasks)
+
+
 def draw_cells(ax: Axes, tables: BenchmarkTables, n: int, *, names: bool) -> None:
     """Draw a circle with its score for each method (row) and task (column), and the mean over tasks."""
     import matplotlib as mpl
 
-    places, columns = _places(tables), [*tables.tasks, "mean"]
+    places, columns = _places(tables), columns_of(tables)
     cells = tables.cells[tables.cells["n"] == n]
     colors = mpl.colormaps["YlGnBu"]
     shown = {(row.method, row.task): row for row in cells.itertuples()}
@@ -65,8 +71,10 @@ def draw_cells(ax: Axes, tables: BenchmarkTables, n: int, *, names: bool) -> Non
         ax.axhspan(places[tables.ours] - 0.5, places[tables.ours] + 0.5, color=SYNTHETIC, alpha=0.12, linewidth=0)
     ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=_limits(tables))
     ax.xaxis.tick_top()
-    ax.set_xticks(range(len(columns)), labels=[ellipsis(c, 22) for c in columns], rotation=60, ha="left", fontsize=7)
-    ax.set_yticks(list(places.values()), labels=[ellipsis(m, 22) for m in places] if names else [], fontsize=8)
+    ax.set_xticks(
+        range(len(columns)), labels=[ellipsis(c, LONGEST) for c in columns], rotation=60, ha="left", fontsize=7
+    )
+    ax.set_yticks(list(places.values()), labels=[ellipsis(m, LONGEST) for m in places] if names else [], fontsize=8)
     for label, method in zip(ax.get_yticklabels(), places, strict=False):
         label.set_fontweight("bold" if method == tables.ours else "normal")
     ax.tick_params(length=0)
@@ -86,7 +94,8 @@ def draw_ranks(ax: Axes, tables: BenchmarkTables) -> None:
         )  # fmt: skip
     last = tables.n[-1]
     ranks = tables.ranks[tables.ranks["n"] == last].set_index("method")["rank"]
-    if tables.ours in ranks and last in tables.critical:
+    # Nemenyi's test compares tasks: of one it cannot say anything
+    if tables.ours in ranks and last in tables.critical and tables.n_ranked > 1:
         centre, half = ranks[tables.ours], tables.critical[last]
         ax.axvspan(centre - half, centre + half, color=REAL, alpha=0.13, linewidth=0)
     most = float(tables.ranks["rank"].max()) if len(tables.ranks) else 1.0
@@ -147,7 +156,7 @@ def _name_ends(ax: Axes, ends: list[tuple[float, str, str]], low: float, high: f
     step = (high - low) * 0.068
     places = spread([value for value, _, _ in ends], step, low, high)
     for at, (_, name, color) in zip(places, ends, strict=True):
-        ax.text(1.01, at, ellipsis(name, 22), fontsize=7.5, va="center", color=color,
+        ax.text(1.01, at, ellipsis(name, LONGEST), fontsize=7.5, va="center", color=color,
                 transform=ax.get_yaxis_transform(), fontweight="bold" if color == SYNTHETIC else None)  # fmt: skip
 
 
