@@ -5,7 +5,7 @@ from __future__ import annotations
 from scdd.io._card import write_card
 from scdd.io._export import export
 from scdd.io._files import FORMAT_VERSION, read_model, write_model
-from scdd.io._h5ad import read_h5ad
+from scdd.io._h5ad import read_h5ad, write_h5ad
 from scdd.io._hub import pull_from_hub, push_to_hub
 from scdd.io._info import CardInfo
 
@@ -18,5 +18,6 @@ __all__ = [
     "read_h5ad",
     "read_model",
     "write_card",
+    "write_h5ad",
     "write_model",
 ]

@@ -55,6 +55,7 @@ def check_output(
     overwrite: bool,
     inputs: Sequence[str | os.PathLike[str]] = (),
     suffixes: Sequence[str] = _SUFFIXES,
+    flag: str = "--overwrite",
 ) -> Path:
     """Return the path to write to, or raise before any work is done that it cannot be written.
 
@@ -68,6 +69,8 @@ def check_output(
         Files that are read: these are never replaced.
     suffixes
         How its name may end.
+    flag
+        What a user gives to have it replaced.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def check_output(
         raise InputError(msg)
     if target.exists():
         if not overwrite:
-            msg = f"{target} exists. Give another name, or let it be replaced with --overwrite."
+            msg = f"{target} exists. Give another name, or let it be replaced with {flag}."
             raise InputError(msg)
         if target.is_dir() and not (kind == ".zarr" and any((target / name).is_file() for name in _ZARR_FILES)):
             msg = f"{target} is a folder and no zarr store; it is not overwritten."

@@ -15,6 +15,7 @@ from scdd._about import about
 from scdd._compat import warn
 from scdd.io._card import card_of, card_texts
 from scdd.io._folder import check_target, write_folder
+from scdd.io._h5ad import write_h5ad
 from scdd.io._hashes import SUMS, file_fact, sums_text
 from scdd.io._info import UNKNOWN, CardInfo
 from scdd.io._licence import licence_id, licence_url
@@ -97,7 +98,7 @@ def fill_folder(
     """Return the function that writes all files into an empty folder."""
 
     def fill(folder: Path) -> None:
-        _flagged(syn).write_h5ad(folder / DATA, compression="gzip")
+        write_h5ad(_flagged(syn), folder / DATA, compat="0.11")  # whoever gets it, in whatever language
         told = [DATA]
         if report is not None and report.html:
             report.save(folder / "report.html")

@@ -1,17 +1,20 @@
-"""Reading h5ad, with errors that tell what to do."""
+"""Reading and writing h5ad, with errors that tell what to do."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from scdd.errors import InputError
+from scdd.io._cells import check_output, write_cells
+from scdd.io._compat_h5ad import make_plain
+from scdd.pp._check import check_type
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["read_h5ad"]
+__all__ = ["read_h5ad", "write_h5ad"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -60,3 +63,62 @@ def read_h5ad(path: str | os.PathLike[str], *, backed: bool = False) -> AnnData:
             raise
         msg = f"{file} cannot be read as h5ad: {error}. It may be cut off or damaged; take a fresh copy."
         raise InputError(msg) from error
+
+
+def write_h5ad(
+    adata: AnnData,
+    path: str | os.PathLike[str],
+    *,
+    compat: Literal["0.11"] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write an h5ad file, compressed, whole or not at all, and on request so that older readers and R can open it.
+
+    With pandas 3 anndata stores names of cells and genes in a form that readers of R (anndataR, zellkonverter, ...) and anndata
+    before 0.12 may not know. With ``compat="0.11"`` the file holds what anndata 0.11 knew, and nothing newer.
+
+    Parameters
+    ----------
+    adata
+        Cells or rows (n_obs, n_vars); in memory, a view or backed. It is not changed.
+    path
+        The file, ``.h5ad``.
+    compat
+        Version of anndata that must be able to read the file. ``"0.11"``: text columns of ``obs`` and ``var`` become
+        categories, and entries of ``uns`` that are None are left out. None: as the anndata that is installed writes.
+    overwrite
+        Replace a file that is there.
+
+    Returns
+    -------
+    The path.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If the name does not end with ``.h5ad``, the folder does not exist, the file is there and is not to be replaced, or
+        ``compat`` is another version.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> syn = scdd.tl.coreset(scdd.datasets.simulate(), 2, method="kmeans")
+    >>> write_h5ad(syn, "for_r.h5ad", compat="0.11").name
+    'for_r.h5ad'
+    """
+    check_type(adata)
+    if compat not in (None, "0.11"):
+        msg = f"compat must be '0.11' or None, got {compat!r}."
+        raise InputError(msg)
+    target = check_output(path, overwrite=overwrite, suffixes=(".h5ad",), flag="overwrite=True")
+    import anndata
+
+    # anndata turns text into categories where it stands, and takes the new file for the one behind a backed object
+    cells: AnnData = adata.to_memory() if adata.isbacked else adata.copy()
+    if compat is None:
+        write_cells(cells, target)
+    else:
+        make_plain(cells)
+        with anndata.settings.override(allow_write_nullable_strings=False):
+            write_cells(cells, target)
+    return target
