@@ -80,7 +80,7 @@ def write_h5ad(
     Parameters
     ----------
     adata
-        Cells or rows (n_obs, n_vars); in memory, a view or backed. It is not changed.
+        Cells or rows (n_obs, n_vars); in memory, a view, backed or lazy. It is not changed.
     path
         The file, ``.h5ad``.
     compat
@@ -114,7 +114,7 @@ def write_h5ad(
     import anndata
 
     # anndata turns text into categories where it stands, and takes the new file for the one behind a backed object
-    cells: AnnData = adata.to_memory() if adata.isbacked else adata.copy()
+    cells: AnnData = adata.to_memory(copy=True)
     if compat is None:
         write_cells(cells, target)
     else:

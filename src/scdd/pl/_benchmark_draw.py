@@ -19,6 +19,7 @@ _LABELLED = 6  # curves that are named; the others are thin and grey
 _MARKS = ("o", "s", "D", "^", "v", "P")
 LONGEST = 22  # names are cut there
 _SPACE = 0.6  # rows between methods and references
+_ASIDE = 0.22  # rows between the marks of two n
 
 
 def _places(tables: BenchmarkTables) -> dict[str, float]:
@@ -88,8 +89,9 @@ def draw_ranks(ax: Axes, tables: BenchmarkTables) -> None:
     for k, n in enumerate(tables.n):
         ranks = tables.ranks[tables.ranks["n"] == n].set_index("method")["rank"]
         ranks = ranks[[m for m in ranks.index if m in places]]
+        aside = _ASIDE * (k - (len(tables.n) - 1) / 2)  # equal ranks would hide each other
         ax.scatter(
-            ranks.to_numpy(), [places[m] for m in ranks.index], marker=_MARKS[k % len(_MARKS)], s=16, color=colors[n],
+            ranks.to_numpy(), [places[m] + aside for m in ranks.index], marker=_MARKS[k % len(_MARKS)], s=16, color=colors[n],
             label=f"n = {n}", zorder=3,
         )  # fmt: skip
     last = tables.n[-1]
