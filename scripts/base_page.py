@@ -104,6 +104,7 @@ held-out cells (donors, animals or chemistries held out where there are any); ba
 
 ## Your own
 
+<!-- not run: it needs data sets; tests/encoders/test_pretrain.py runs such a call -->
 ```python
 encoder = scdd.encoders.pretrain(
     [

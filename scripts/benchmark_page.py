@@ -35,6 +35,7 @@ All runs are in {{download}}`benchmark.csv <_static/benchmark/benchmark.csv>`, w
 {{download}}`benchmark.json <_static/benchmark/benchmark.json>`. How to run it, also on your own data and with your own
 method: [Benchmark](user_guide/benchmark.md). This command makes such a file; it goes on where it stopped:
 
+<!-- not run: it takes hours -->
 ```bash
 {command}
 ```
@@ -48,6 +49,7 @@ method: [Benchmark](user_guide/benchmark.md). This command makes such a file; it
 TOOLS_HEAD = """Models beside this panel, and how much the rows look like cells, are told [below](#models-beside-the-panel), from
 {{download}}`tools.csv <_static/benchmark/tools.csv>`:
 
+<!-- not run: it takes hours -->
 ```bash
 {command}
 ```"""

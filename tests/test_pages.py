@@ -77,7 +77,9 @@ def session(few: AnnData, small_budget: None) -> dict[str, Any]:
         syn = scdd.tl.distill(few, 2, preset="fast", progress=False)
         report = scdd.tl.report(few, syn, models=["kNN"], plots=False)
     info = scdd.io.CardInfo(source="GEO GSE84133", licence="CC0-1.0", creators=("A. Author",))
+    encoder, embedding = scdd.encoders.get("scdd-base"), few.X[:, :5].toarray()
     names = {"adata": few, "train": train, "test": test, "adata_test": test, "syn": syn, "report": report, "info": info}
+    names |= {"encoder": encoder, "embedding": embedding}
     return names | {"np": np, "pd": pd, "sc": sc, "anndata": anndata, "scdd": scdd, "Path": Path}
 
 

@@ -80,6 +80,10 @@ class Report:
         ----------
         path
             The file.
+
+        Returns
+        -------
+        The path.
         """
         target = Path(path).expanduser()
         write_text(target, self.html)

@@ -46,6 +46,11 @@ def mean_profiles(
     -------
     CSR float32 (n_groups, n_genes).
 
+    Raises
+    ------
+    ValueError
+        If there is no block.
+
     Examples
     --------
     >>> import numpy as np, scipy.sparse as sp

@@ -12,6 +12,15 @@ def blocks(n: int) -> list[tuple[int, int]]:
     Whatever is spread evenly (cluster centres, library quantiles, noise strata) is spread within a block, given the
     blocks before. So every prefix that ends with a block is complete.
 
+    Parameters
+    ----------
+    n
+        Number of rows.
+
+    Returns
+    -------
+    Pairs of the first row and the one after the last.
+
     Examples
     --------
     >>> blocks(12)

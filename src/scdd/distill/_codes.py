@@ -88,6 +88,18 @@ def invert(module: SCDDModule, codes: Codes, targets: Tensor, *, n_steps: int = 
     Returns
     -------
     The moved codes.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> checked = scdd.pp.check(scdd.datasets.simulate(n_obs=120, n_vars=60))
+    >>> module = scdd.model.SCDD.from_checked(checked).module
+    >>> zeros = torch.zeros(3, dtype=torch.long)
+    >>> start = Codes(torch.zeros(3, module.shape.autoencoder.n_latent), zeros, zeros, level=0.2)
+    >>> target = torch.ones_like(start.z)
+    >>> found = invert(module, start, target).latents(module)
+    >>> bool((found - target).norm() < 0.1 * (start.latents(module) - target).norm())
+    True
     """
     z = codes.z.clone().requires_grad_()
     optimizer = torch.optim.Adam([z], lr=lr)

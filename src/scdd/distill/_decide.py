@@ -70,7 +70,28 @@ def decide(task: Task) -> Choice:
 
 
 def most_steps(config: DistillConfig, source: Source, *, seed: int) -> int:
-    """Return how many steps a distillation takes at most: of refinements, candidates that are judged, and the result."""
+    """Return how many steps a distillation takes at most: of refinements, candidates that are judged, and the result.
+
+    Parameters
+    ----------
+    config
+        What :func:`scdd.distill.resolve_config` returned.
+    source
+        The cells: how many inner splits there are depends on their donors.
+    seed
+        Seed of the distillation.
+
+    Returns
+    -------
+    The number, for a progress bar.
+
+    Examples
+    --------
+    >>> import numpy as np, scdd
+    >>> source = scdd.data.MemorySource(np.ones((100, 3)), np.arange(100) % 2, ["a", "b"])
+    >>> [most_steps(scdd.distill.resolve_config(name), source, seed=0) for name in ("fast", "default", "paper")]
+    [1, 128, 501]
+    """
     refined = config.refine.n_steps if config.objective is not None else 0
     if not config.referee:
         return refined + 1

@@ -175,6 +175,18 @@ def refine(
     Returns
     -------
     The codes at the checkpoints; an interruption keeps those that were reached.
+
+    Examples
+    --------
+    :func:`scdd.distill.distill` puts its arguments together; with a model at hand:
+
+    >>> import scdd
+    >>> adata = scdd.datasets.simulate(n_obs=120, n_vars=60)
+    >>> model = scdd.model.SCDD.from_checked(scdd.pp.check(adata), adata)
+    >>> model.train(progress=False)
+    >>> syn = model.distill(2, preset="fast", objective="moments")
+    >>> syn.uns["scdd"]["record"]["n_steps"] > 0
+    True
     """
     delta = torch.zeros_like(codes.z, requires_grad=True)
     optimizer = torch.optim.Adam([delta], lr=config.lr)

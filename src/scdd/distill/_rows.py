@@ -84,6 +84,34 @@ def plan_rows(
 
     The libraries of a block are the quantiles (k + 0.5) / m of the real ones, so that rows differ in depth as cells do;
     a denoised row stands for many cells, and takes their median.
+
+    Parameters
+    ----------
+    module
+        Knows the library sizes of classes and batches.
+    sizes
+        Rows of each class (n_classes,).
+    batches
+        Batch of each row, class by class.
+    kinds
+        ``"denoised"`` or ``"noisy"`` for each row, class by class.
+    seed
+        Of the order of the libraries.
+
+    Returns
+    -------
+    The plan, one entry a row, sorted by class.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> checked = scdd.pp.check(scdd.datasets.simulate(n_obs=120, n_vars=60))
+    >>> module = scdd.model.SCDD.from_checked(checked).module
+    >>> plan = plan_rows(
+    ...     module, np.array([2, 0, 0, 0]), [np.zeros(2, int)], kinds=[np.array(["denoised", "noisy"])], seed=0
+    ... )
+    >>> plan.library.shape
+    (2,)
     """
     parts: list[RowPlan] = []
     for label, n in enumerate(sizes):
@@ -110,10 +138,37 @@ def render_rows(
     shape: Callable[[NDArray[np.floating], RowPlan], NDArray[np.floating]] | None = None,
     seed: int,
 ) -> RenderedRows:
-    """Decode latents (n, n_latent) to the rates of all genes and write them as counts, block by block.
+    """Decode latents to the rates of all genes and write them as counts, block by block.
 
-    With evidence, the cells of each row correct what the decoder says; ``shape`` changes the expected log expression
-    (n, n_hvg) of all rows before it is written.
+    Parameters
+    ----------
+    module
+        Trained module.
+    latents
+        Of the rows (n, n_latent), in the order of the plan.
+    plan
+        Class, batch, library size and kind of each row.
+    evidence
+        Counts of the cells that each row stands for; with it, they correct what the decoder says.
+    shape
+        Changes the expected log expression (n, n_hvg) of all rows before it is written.
+    seed
+        Of the count noise of noisy rows.
+
+    Returns
+    -------
+    Integer counts and expected counts (n, n_vars), and the depth of each row.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> checked = scdd.pp.check(scdd.datasets.simulate(n_obs=120, n_vars=60))
+    >>> module = scdd.model.SCDD.from_checked(checked).module
+    >>> plan = plan_rows(
+    ...     module, np.array([2, 0, 0, 0]), [np.zeros(2, int)], kinds=[np.array(["denoised", "noisy"])], seed=0
+    ... )
+    >>> render_rows(module, torch.zeros(2, module.shape.autoencoder.n_latent), plan, seed=0).counts.shape
+    (2, 60)
     """
     hvg = np.zeros(module.shape.n_vars, dtype=bool)
     hvg[module.hvg.cpu().numpy()] = True

@@ -88,9 +88,29 @@ def distill(
         Called with the loss after each step of a refinement, and with None after each candidate of the referee and when
         the rows are written; at most :func:`most_steps` times.
 
+    Returns
+    -------
+    Codes, counts of all genes, weights and the record of what was decided.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C before there is anything to return.
+
     Notes
     -----
     An interruption (Ctrl-C) during the refinement gives the best rows so far.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> checked = scdd.pp.check(scdd.datasets.simulate(n_obs=120, n_vars=60))
+    >>> module = scdd.model.SCDD.from_checked(checked).module
+    >>> latents = np.zeros((120, module.shape.autoencoder.n_latent), dtype=np.float32)
+    >>> sizes = np.full(module.shape.n_classes, 2)
+    >>> rows = distill(module, checked.source, latents, sizes, config=scdd.distill.resolve_config("fast"), seed=0)
+    >>> rows.counts.shape, rows.status
+    ((8, 60), 'complete')
     """
     task = Task(module, source, latents, sizes, config, seed, deadline, on_step)
     record: dict[str, Any] = {"objective": "none", "n_steps": 0, "guidance": config.guidance, "inner": {}, "losses": []}

@@ -146,18 +146,64 @@ class Encoder(ABC):
 
     @classmethod
     def from_argument(cls, argument: str, *, trust: bool = False) -> Encoder:
-        """Return the encoder that ``name:argument`` stands for."""
+        """Return the encoder that ``name:argument`` stands for.
+
+        Parameters
+        ----------
+        argument
+            What follows the colon.
+        trust
+            Whether files may be loaded that could run code.
+
+        Returns
+        -------
+        The encoder, not yet adapted to any data.
+        """
         return cls(argument, trust=trust) if cls.takes_trust else cls(argument)  # type: ignore[call-arg]
 
     def fit(self, cells: Cells, *, seed: int) -> None:  # noqa: B027
-        """Adapt to the data before the first call; pretrained encoders check here that they know the genes."""
+        """Adapt to the data before the first call; pretrained encoders check here that they know the genes.
+
+        Parameters
+        ----------
+        cells
+            The cells, their genes and the highly variable ones.
+        seed
+            Of everything random.
+        """
 
     @abstractmethod
     def encode(self, cells: Cells, *, batch_size: int = 4096, device: str = "cpu") -> NDArray[np.float32]:
-        """Return the embedding (n_obs, dim) float32 of all cells."""
+        """Embed all cells.
+
+        Parameters
+        ----------
+        cells
+            The cells; ``cells.source.blocks`` gives raw counts block by block.
+        batch_size
+            Cells that are embedded at once.
+        device
+            Where a network runs, as torch names it.
+
+        Returns
+        -------
+        The embedding (n_obs, dim) float32, finite.
+        """
 
     def features(self, cells: Cells, *, device: str = "cpu") -> Features:
-        """Return the input of the latent head for these cells; by default their embedding, checked."""
+        """Return the input of the latent head for these cells; by default their embedding, checked.
+
+        Parameters
+        ----------
+        cells
+            The cells.
+        device
+            Where a network runs.
+
+        Returns
+        -------
+        A function from the positions of cells to their features (n, dim) float32.
+        """
         embedding = np.asarray(self.encode(cells, device=device), dtype=np.float32)
         check_embedding(embedding, cells.source.n_obs, self.info.name)
         self.embedding_digest = self.embedding_digest or hashlib.sha256(embedding.tobytes()).hexdigest()
@@ -168,7 +214,13 @@ class Encoder(ABC):
         return {}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:  # noqa: B027
-        """Take back what :meth:`arrays` gave."""
+        """Take back what :meth:`arrays` gave.
+
+        Parameters
+        ----------
+        arrays
+            By name.
+        """
 
     @property
     def spec(self) -> str:

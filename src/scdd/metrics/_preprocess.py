@@ -29,6 +29,11 @@ def log_normalize(
     -------
     CSR float32 (n_cells, n_genes). Empty cells stay empty.
 
+    Raises
+    ------
+    scdd.errors.InputError
+        If ``library`` has another length than ``counts`` has rows.
+
     Examples
     --------
     >>> import scipy.sparse as sp

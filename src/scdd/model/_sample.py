@@ -28,7 +28,17 @@ def draw_conditions(
     """Return classes (n,), ascending, and batches (n,) of new cells.
 
     What the user does not name is drawn in the proportions of the original cells.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If ``n`` is no positive integer, or there is another number of names than cells.
+    scdd.errors.LabelError
+        If a name is not known.
     """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        msg = f"n must be an integer of at least 1, got {n!r}."
+        raise InputError(msg)
     rng = stream(seed, "conditions")
     sizes = module.sizes.cpu().numpy()
     classes = codes_of(labels, meta.class_names, n, f"label of {meta.labels_key!r}")

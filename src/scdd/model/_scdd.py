@@ -22,7 +22,6 @@ from scdd._settings import FROM_SETTINGS, settings
 from scdd.distill import DistillConfig, distill, most_steps, resolve_config
 from scdd.encoders import Encoder
 from scdd.encoders import get as get_encoder
-from scdd.errors import InputError
 from scdd.model import _persist
 from scdd.model._anndata import distilled_anndata, generated_anndata
 from scdd.model._cells import align_genes, class_sizes, require_all_kept
@@ -92,15 +91,7 @@ class SCDD(ModelState, BaseModelClass):
     ) -> None:
         seed = canonical_seed(seed)
         super().__init__(adata)
-        args = self.registry["setup_args"]
-        checked = check(
-            adata,
-            labels_key=args["labels_key"],
-            batch_key=args["batch_key"],
-            donor_key=args["donor_key"],
-            layer=args["layer"],
-        )
-        self._attach(checked, adata)
+        self._attach(check(adata, **self.registry["setup_args"]), adata)
         self._build(get_encoder(encoder), n_latent, n_hidden, n_top_genes, engine, seed, device)
         self.init_params_ = self._get_init_params(locals())
 
@@ -285,12 +276,14 @@ class SCDD(ModelState, BaseModelClass):
         Returns
         -------
         AnnData (n, n_vars) with integer counts, sorted by class.
+
+        Raises
+        ------
+        scdd.errors.NotTrainedError, scdd.errors.InputError
+            If it was not trained, ``n`` is no positive integer, or a label or batch is unknown.
         """
         self._check_trained()
         seed = canonical_seed(seed)
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            msg = f"n must be an integer of at least 1, got {n!r}."
-            raise InputError(msg)
         codes, batches = draw_conditions(self.module, self._meta, n, labels, batch, seed=seed)
         latents = sample_latents(self.module, codes, batches, guidance=guidance, seed=seed)
         library = self.module.library.quantile(codes, batches, stream(seed, "libraries").random(n))
@@ -391,6 +384,10 @@ class SCDD(ModelState, BaseModelClass):
             Cells to go on with (:meth:`distill` needs them, :meth:`generate` does not). Genes are matched by name.
         encoder
             The encoder, where its name is not enough (a trained scvi-tools model), or its checkpoint lies elsewhere now.
+
+        Returns
+        -------
+        The model, trained as it was saved.
 
         Raises
         ------

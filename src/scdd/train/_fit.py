@@ -189,12 +189,37 @@ def fit_stage(
     steps_per_epoch
         Steps between two entries of the history.
     validation, n_validation
-        Validation batches by number, and how many; with them the stage stops early after ``patience`` epochs without
-        improvement.
+        Validation batches by number, and how many; with them the stage stops early.
+    patience
+        Epochs without improvement after which it does.
     deadline
         Value of ``time.monotonic()`` at which to stop.
     callbacks
         More Lightning callbacks.
+
+    Returns
+    -------
+    Status, seconds and losses by epoch.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> line = torch.nn.Linear(1, 1)
+    >>> def loss(batch, step):
+    ...     return {"loss": (line(batch["x"]) - 2 * batch["x"]).square().mean()}
+    >>> config = scdd.train.StageConfig(n_steps=50, batch_size=4, lr=0.1)
+    >>> quiet = scdd.train.TrainerConfig(progress=False)
+    >>> result = fit_stage(
+    ...     "line",
+    ...     line,
+    ...     loss=loss,
+    ...     batches=lambda step: {"x": torch.ones(4, 1)},
+    ...     config=config,
+    ...     trainer_config=quiet,
+    ...     steps_per_epoch=10,
+    ... )
+    >>> result.status, bool(result.history["loss"].iloc[-1] < 0.01)
+    ('complete', True)
     """
     start = time.monotonic()
     steps_per_epoch = max(1, min(steps_per_epoch, config.n_steps))

@@ -49,6 +49,20 @@ def fit_autoencoder(
         Hold out 10 % of the cells and stop when their loss no longer falls.
     deadline
         Value of ``time.monotonic()`` at which to stop.
+
+    Returns
+    -------
+    Status, seconds and losses by epoch.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> checked = scdd.pp.check(scdd.datasets.simulate(n_obs=120, n_vars=60))
+    >>> module = scdd.model.SCDD.from_checked(checked).module
+    >>> features = scdd.encoders.ExpressionFeatures(module.shape.n_hvg)
+    >>> config, quiet = scdd.train.StageConfig(n_steps=3, batch_size=16), scdd.train.TrainerConfig(progress=False)
+    >>> fit_autoencoder(module, checked.source, features, config=config, trainer_config=quiet, seed=0).status
+    'complete'
     """
     autoencoder = module.autoencoder
     hvg = module.hvg.cpu().numpy()
@@ -115,6 +129,28 @@ def fit_generator(
         Name in :data:`scdd.module.ENGINES`.
     config, trainer_config, seed, deadline
         As in :func:`fit_autoencoder`.
+
+    Returns
+    -------
+    Status, seconds and losses by epoch.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If there is no such engine.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> checked = scdd.pp.check(scdd.datasets.simulate(n_obs=120, n_vars=60))
+    >>> module = scdd.model.SCDD.from_checked(checked).module
+    >>> latents = np.zeros((checked.source.n_obs, module.shape.autoencoder.n_latent), dtype=np.float32)
+    >>> config, quiet = scdd.train.StageConfig(n_steps=3, batch_size=8), scdd.train.TrainerConfig(progress=False)
+    >>> source = checked.source
+    >>> fit_generator(
+    ...     module, latents, source.labels, source.batches, config=config, trainer_config=quiet, seed=0
+    ... ).status
+    'complete'
     """
     scdg = module.scdg
     method = ENGINES.get(engine)()

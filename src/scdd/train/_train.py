@@ -81,10 +81,33 @@ def train_module(
     deadline
         Value of ``time.monotonic()`` at which to stop.
 
+    Returns
+    -------
+    Status, seconds and losses of each stage, and the standardised latents (n_obs, n_latent) float32.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If there is no such engine.
+
     Notes
     -----
     After an interruption the parts that come later are fitted in closed form only, and the generator, if it was not
     reached, stays the identity: what was computed can be used.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> checked = scdd.pp.check(scdd.datasets.simulate(n_obs=120, n_vars=60))
+    >>> module = scdd.model.SCDD.from_checked(checked).module
+    >>> features = scdd.encoders.ExpressionFeatures(module.shape.n_hvg)
+    >>> short, quiet = scdd.train.StageConfig(n_steps=3, batch_size=8), scdd.train.TrainerConfig(progress=False)
+    >>> config = scdd.train.TrainConfig(autoencoder=short, generator=short)
+    >>> result = train_module(
+    ...     module, checked.source, features, config=config, trainer_config=quiet, engine="energy", seed=0
+    ... )
+    >>> result.latents.shape
+    (120, 32)
     """
     _, device = trainer_config.place()
     module.to(device).theta.copy_(torch.from_numpy(within_class_dispersion(source)))
@@ -144,7 +167,30 @@ def _fit_closed_forms(module: SCDDModule, source: Source, features: Features, *,
 
 @torch.no_grad()
 def encode(module: SCDDModule, source: Source, features: Features, *, batch_size: int = 4096) -> NDArray[np.float32]:
-    """Return the standardised latents (n_obs, n_latent) of all cells of a source, block by block."""
+    """Return the standardised latents of all cells of a source, block by block.
+
+    Parameters
+    ----------
+    module
+        Trained, or not yet.
+    source, features
+        The cells and what the encoder makes of them.
+    batch_size
+        Cells of a block.
+
+    Returns
+    -------
+    Latents (n_obs, n_latent) float32.
+
+    Examples
+    --------
+    >>> import scdd
+    >>> checked = scdd.pp.check(scdd.datasets.simulate(n_obs=120, n_vars=60))
+    >>> module = scdd.model.SCDD.from_checked(checked).module
+    >>> features = scdd.encoders.ExpressionFeatures(module.shape.n_hvg)
+    >>> encode(module, checked.source, features).shape
+    (120, 32)
+    """
     hvg = module.hvg.cpu().numpy()
     out = np.empty((source.n_obs, module.shape.autoencoder.n_latent), dtype=np.float32)
     for index, counts in source.blocks(batch_size, hvg):
