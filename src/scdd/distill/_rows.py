@@ -107,11 +107,10 @@ def plan_rows(
     >>> import scdd
     >>> checked = scdd.pp.check(scdd.datasets.simulate(n_obs=120, n_vars=60))
     >>> module = scdd.model.SCDD.from_checked(checked).module
-    >>> plan = plan_rows(
-    ...     module, np.array([2, 0, 0, 0]), [np.zeros(2, int)], kinds=[np.array(["denoised", "noisy"])], seed=0
-    ... )
+    >>> kinds = [np.array(["denoised", "noisy"])] * 4
+    >>> plan = plan_rows(module, np.full(4, 2), [np.zeros(2, dtype=int)] * 4, kinds=kinds, seed=0)
     >>> plan.library.shape
-    (2,)
+    (8,)
     """
     parts: list[RowPlan] = []
     for label, n in enumerate(sizes):
@@ -164,11 +163,10 @@ def render_rows(
     >>> import scdd
     >>> checked = scdd.pp.check(scdd.datasets.simulate(n_obs=120, n_vars=60))
     >>> module = scdd.model.SCDD.from_checked(checked).module
-    >>> plan = plan_rows(
-    ...     module, np.array([2, 0, 0, 0]), [np.zeros(2, int)], kinds=[np.array(["denoised", "noisy"])], seed=0
-    ... )
-    >>> render_rows(module, torch.zeros(2, module.shape.autoencoder.n_latent), plan, seed=0).counts.shape
-    (2, 60)
+    >>> kinds = [np.array(["denoised", "noisy"])] * 4
+    >>> plan = plan_rows(module, np.full(4, 2), [np.zeros(2, dtype=int)] * 4, kinds=kinds, seed=0)
+    >>> render_rows(module, torch.zeros(8, module.shape.autoencoder.n_latent), plan, seed=0).counts.shape
+    (8, 60)
     """
     hvg = np.zeros(module.shape.n_vars, dtype=bool)
     hvg[module.hvg.cpu().numpy()] = True
