@@ -28,7 +28,7 @@ def table() -> dict[str, dict[str, str]]:
     kinds = [cell.strip() for cell in rows[0]]
     out = {}
     for name, *cells in rows[2:]:
-        found = re.search(r"`(.+)`", name)
+        found = re.search(r"<(.+)>`", name)
         assert found is not None
         out[found[1]] = dict(zip(kinds, (cell.strip() for cell in cells), strict=True))
     return out

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 FENCE = re.compile(r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>python|bash)\n(?P<code>.*?)^```$", re.M | re.S)
 DROPDOWN = re.compile(r"^::::\{dropdown\}.*?^::::$", re.M | re.S)
+QUICK = ("README.md", "index.md", "report_and_sharing.md", "scdd_base.md", "what_is_distillation.md")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("[hu]*/*.md"))]
 
 pytestmark = pytest.mark.usefixtures("small_budget")
@@ -105,7 +106,14 @@ def copied(value: Any) -> Any:
     return value.copy() if hasattr(value, "obs_names") else value
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def cases() -> Iterator[Any]:
+    for page in PAGES:
+        if any(block.runs for block in blocks(page)):
+            marks = () if page.name in QUICK else pytest.mark.slow
+            yield pytest.param(page, id=page.relative_to(ROOT).as_posix(), marks=marks)
+
+
+@pytest.mark.parametrize("page", cases())
 def test_the_blocks_of_a_page(page: Path, folder: Path, session: dict[str, Any]) -> None:
     from scdd import cli
 
@@ -120,4 +128,6 @@ def test_the_blocks_of_a_page(page: Path, folder: Path, session: dict[str, Any])
                     exec(code, names)
         elif block.runs:
             for arguments in commands(block.code):
+                if "-o" in arguments:  # what an earlier block wrote
+                    Path(arguments[arguments.index("-o") + 1]).unlink(missing_ok=True)
                 assert cli.main(arguments) == 0, f"{page.name}: scdd {' '.join(arguments)}"

@@ -37,6 +37,11 @@ def energy_distance(x: NDArray[np.floating], y: NDArray[np.floating]) -> float:
     >>> import numpy as np
     >>> energy_distance(np.array([[0.0], [1.0]]), np.array([[5.0], [6.0]]))
     8.0
+
+    References
+    ----------
+    Szekely & Rizzo, Energy statistics: a class of statistics based on distances, Journal of Statistical Planning and
+    Inference 143:1249 (2013).
     """
     x, y = np.atleast_2d(x), np.atleast_2d(y)
     if len(x) < 2 or len(y) < 2 or x.shape[1] != y.shape[1]:

@@ -58,6 +58,10 @@ class Prototypes(Objective[PrototypesConfig]):
     >>> objective = Prototypes(n_features=4, n_classes=2, seed=0)
     >>> float(objective.loss(x, y, x, y, step=0)) < 1e-3
     True
+
+    References
+    ----------
+    Seo et al., Soft nearest prototype classification, IEEE Transactions on Neural Networks 14:390 (2003).
     """
 
     name: ClassVar[str] = "prototypes"

@@ -95,6 +95,12 @@ def coreset(
     >>> small = scdd.tl.coreset(scdd.datasets.simulate(), n_per_class=2, method="herding")
     >>> small.shape, int(small.obs["scdd_weight"].sum())
     ((8, 300), 600)
+
+    References
+    ----------
+    Herding: Welling, Herding dynamical weights to learn, ICML 2009. k-center: Sener & Savarese, Active learning for
+    convolutional neural networks: a core-set approach, ICLR 2018, arXiv 1708.00489. The references of geosketch, scValue and
+    RDED stand in their files, :mod:`scdd.baselines`.
     """
     available = coresets()
     if method in BASELINES and method not in available:
