@@ -113,7 +113,7 @@ def cases() -> Iterator[Any]:
             yield pytest.param(page, id=page.relative_to(ROOT).as_posix(), marks=marks)
 
 
-@pytest.mark.parametrize("page", cases())
+@pytest.mark.parametrize("page", list(cases()))
 def test_the_blocks_of_a_page(page: Path, folder: Path, session: dict[str, Any]) -> None:
     from scdd import cli
 

@@ -101,7 +101,9 @@ def test_text(model: SCDD) -> None:
         assert part in text
     assert str(model) == text
     html = model._repr_html_()
-    assert html.startswith("<div><strong>SCDD model, trained</strong><table>")
+    assert html.startswith("<div><strong>SCDD model, trained</strong><table ")
+    # in the colours of the page, light or dark; without it, browsers may take black
+    assert "color: inherit" in html
     assert "<tr><th" in html
     assert "160 cells" in html
 

@@ -108,7 +108,7 @@ class Report:
             f"<tr><th style='text-align:left'>{name}</th><td>{score}</td><td style='text-align:left'>{escape(text)}</td></tr>"
             for name, score, text in self._lines()
         )
-        return f"<table><caption>scdd report</caption><tbody>{rows}</tbody></table>"
+        return f"<table style='color: inherit'><caption>scdd report</caption><tbody>{rows}</tbody></table>"
 
     def _lines(self) -> list[tuple[str, str, str]]:
         out = []

@@ -49,13 +49,13 @@ def as_text(model: ModelState) -> str:
 
 
 def as_html(model: ModelState) -> str:
-    """Return the facts as a table; labels and names are text, whatever they hold."""
+    """Return the facts as a table, in the colours of the page; labels and names are text, whatever they hold."""
     look = "text-align: left; vertical-align: top"
     rows = "".join(
         f'<tr><th style="{look}">{escape(name)}</th><td style="{look}">{escape(value)}</td></tr>'
         for name, value in facts(model).items()
     )
-    return f"<div><strong>{escape(_head(model))}</strong><table>{rows}</table></div>"
+    return f'<div><strong>{escape(_head(model))}</strong><table style="color: inherit">{rows}</table></div>'
 
 
 def _head(model: ModelState) -> str:

@@ -61,8 +61,8 @@ class SCDG(nn.Module):
 
     References
     ----------
-    Yu et al., scDD: single-cell RNA-seq data set distillation in latent codes with a single-step conditional
-    diffusion generator, arXiv 2503.04357.
+    Yu et al., scDD: Latent Codes Based scRNA-seq Dataset Distillation with Foundation Model Knowledge,
+    arXiv 2503.04357.
     """
 
     started: Tensor
