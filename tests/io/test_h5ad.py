@@ -15,7 +15,7 @@ import scdd
 from scdd.errors import InputError
 from scdd.io import export, read_h5ad, write_h5ad
 
-# the on-disk format of anndata 0.8 to 0.11, which readers in other languages follow
+# the on-disk format of anndata 0.8 to 0.10, which readers in other languages follow
 KNOWN = {
     "anndata", "array", "categorical", "csc_matrix", "csr_matrix", "dataframe", "dict", "nullable-boolean",
     "nullable-integer", "numeric-scalar", "string", "string-array",
@@ -40,7 +40,7 @@ def test_old_readers_know_all_that_is_in_the_file(syn: AnnData, tmp_path: Path) 
     syn.obs["text"] = pd.array(["a", None, *["b"] * (syn.n_obs - 2)], dtype="string")
     syn.var["text"] = pd.Series(["x"] * syn.n_vars, index=syn.var_names, dtype="string")
     syn.uns["more"] = {"nothing": None, "inside": {"nothing": None, "one": 1}}
-    path = write_h5ad(syn, tmp_path / "a.h5ad", compat="0.11")
+    path = write_h5ad(syn, tmp_path / "a.h5ad", compat="0.10")
     assert encodings(path) <= KNOWN
     back = read_h5ad(path)
     assert list(back.obs_names) == list(syn.obs_names)
@@ -64,7 +64,7 @@ def test_views_and_backed_cells_stay_what_they_are(toy: AnnData, tmp_path: Path)
     toy.obs["word"] = [f"w{k}" for k in range(3)] * (toy.n_obs // 3)
     toy.copy().write_h5ad(tmp_path / "toy.h5ad")
     backed = anndata.read_h5ad(tmp_path / "toy.h5ad", backed="r")
-    for compat in (None, "0.11"):
+    for compat in (None, "0.10"):
         for name, cells in (("view", toy[:10]), ("backed", backed)):
             path = write_h5ad(cells, tmp_path / f"{name}-{compat}.h5ad", compat=compat)  # type: ignore[arg-type]
             assert read_h5ad(path).shape == cells.shape

@@ -13,7 +13,7 @@ __all__ = ["make_plain"]
 
 
 def make_plain(adata: AnnData) -> None:
-    """Take out, in place, what the file format gained since anndata 0.11.
+    """Take out, in place, what the file format gained since anndata 0.10.
 
     Text in ``obs`` and ``var`` becomes categories, and entries of ``uns`` that are None are left out.
     """

@@ -98,7 +98,7 @@ def fill_folder(
     """Return the function that writes all files into an empty folder."""
 
     def fill(folder: Path) -> None:
-        write_h5ad(_flagged(syn), folder / DATA, compat="0.11")  # whoever gets it, in whatever language
+        write_h5ad(_flagged(syn), folder / DATA, compat="0.10")  # whoever gets it, in whatever language
         told = [DATA]
         if report is not None and report.html:
             report.save(folder / "report.html")

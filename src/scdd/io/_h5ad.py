@@ -69,13 +69,13 @@ def write_h5ad(
     adata: AnnData,
     path: str | os.PathLike[str],
     *,
-    compat: Literal["0.11"] | None = None,
+    compat: Literal["0.10"] | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write an h5ad file, compressed, whole or not at all, and on request so that older readers and R can open it.
 
     With pandas 3 anndata stores names of cells and genes in a form that readers of R (anndataR, zellkonverter, ...) and anndata
-    before 0.12 may not know. With ``compat="0.11"`` the file holds what anndata 0.11 knew, and nothing newer.
+    before 0.11 may not know. With ``compat="0.10"`` the file holds what anndata 0.10 knew, and nothing newer.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def write_h5ad(
     path
         The file, ``.h5ad``.
     compat
-        Version of anndata that must be able to read the file. ``"0.11"``: text columns of ``obs`` and ``var`` become
+        Version of anndata that must be able to read the file. ``"0.10"``: text columns of ``obs`` and ``var`` become
         categories, and entries of ``uns`` that are None are left out. None: as the anndata that is installed writes.
     overwrite
         Replace a file that is there.
@@ -103,12 +103,12 @@ def write_h5ad(
     --------
     >>> import scdd
     >>> syn = scdd.tl.coreset(scdd.datasets.simulate(), 2, method="kmeans")
-    >>> write_h5ad(syn, "for_r.h5ad", compat="0.11").name
+    >>> write_h5ad(syn, "for_r.h5ad", compat="0.10").name
     'for_r.h5ad'
     """
     check_type(adata)
-    if compat not in (None, "0.11"):
-        msg = f"compat must be '0.11' or None, got {compat!r}."
+    if compat not in (None, "0.10"):
+        msg = f"compat must be '0.10' or None, got {compat!r}."
         raise InputError(msg)
     target = check_output(path, overwrite=overwrite, suffixes=(".h5ad",), flag="overwrite=True")
     import anndata
