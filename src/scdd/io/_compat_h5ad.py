@@ -1,4 +1,4 @@
-"""An AnnData whose file older readers understand: those of R, and of anndata before 0.12."""
+"""An AnnData whose file older readers understand: those of R, and of anndata before 0.11."""
 
 from __future__ import annotations
 
