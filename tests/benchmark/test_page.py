@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -64,6 +65,21 @@ def test_the_command_repeats_the_calls(results: Path) -> None:
     assert command_of(read_provenance(results)) == (
         "scdd benchmark --tasks toy --methods random,class_mean,full,broken --n 1,3 --splits 0 --seeds 0,1 --models LR,kNN"
     )
+
+
+def test_the_hours_of_a_grid_are_the_sum_over_its_calls(results: Path, tmp_path: Path) -> None:
+    def cost(told: dict) -> str:
+        copy = tmp_path / "benchmark.csv"
+        copy.write_bytes(results.read_bytes())
+        copy.with_suffix(".json").write_text(json.dumps(told))
+        return next(section.text for section in build_report(copy).sections if section.title == "Cost")
+
+    told = read_provenance(results)
+    (call,) = told["calls"]
+    calls = [call | {"seconds": 5400.0, "n_jobs": 2}, call | {"seconds": 3600.0, "n_jobs": 2}]
+    assert "2.5 hours on the clock, scores included: 2 calls, n_jobs = 2." in cost(told | {"calls": calls})
+    before = {name: value for name, value in call.items() if name not in ("seconds", "n_jobs")}
+    assert "hours" not in cost(told | {"calls": [*calls, before]})  # a call of an older version did not tell
 
 
 def test_only_a_call_that_ran_something_is_told(tmp_path: Path) -> None:

@@ -106,6 +106,13 @@ class Provenance:
         training[str(split)] = dict(settings)
         self.write()
 
+    def took(self, seconds: float, *, n_jobs: int) -> None:
+        """Tell how long this call took, also where it was stopped: the hours of a grid are the sum over its calls."""
+        if self.path is None:
+            return
+        self._told["calls"][-1] |= {"seconds": round(seconds, 1), "n_jobs": n_jobs}
+        self.write()
+
     def exists(self) -> bool:
         """Tell whether there is such a file, or none is wanted."""
         return self.path is None or self.path.is_file()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +102,7 @@ def build_report(
         Section(
             "Cost",
             "Mean over runs. Seconds include the training of a model that several n share; times were taken while other "
-            "runs were going on.",
+            "runs were going on." + _took(told["calls"]),
             _cost(results),
         ),
         Section(
@@ -186,6 +186,15 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
         if out[column].dtype.kind == "f":
             out[column] = out[column].map(lambda v: "" if np.isnan(v) else f"{v:.3f}")
     return out
+
+
+def _took(calls: Sequence[Mapping[str, Any]]) -> str:
+    """Say how long all calls took, where each of them tells it."""
+    if not calls or not all("seconds" in call for call in calls):
+        return ""
+    hours = sum(call["seconds"] for call in calls) / 3600
+    processes = " or ".join(str(n) for n in sorted({call["n_jobs"] for call in calls}))
+    return f" The whole took {hours:.2g} hours on the clock, scores included: {_number(len(calls), 'call')}, n_jobs = {processes}."
 
 
 def _cost(results: pd.DataFrame) -> pd.DataFrame:

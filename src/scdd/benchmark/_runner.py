@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -150,7 +151,12 @@ def run(
     if jobs or not told.exists():
         # where all is there already, nothing is told of today's versions; a run that is stopped has told what it was
         told.write()
-    _work(jobs, store, told, n_jobs=n_jobs, progress=progress)
+    start = time.monotonic()
+    try:
+        _work(jobs, store, told, n_jobs=n_jobs, progress=progress)
+    finally:
+        if jobs:
+            told.took(time.monotonic() - start, n_jobs=n_jobs)
     store.finish()
     return store.frame()
 
