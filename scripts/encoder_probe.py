@@ -71,6 +71,7 @@ def random_twin(path: Path, folder: Path) -> Path:
     rng = np.random.default_rng(0)
     arrays["table"] = np.clip(np.rint(rng.standard_normal(arrays["table"].shape) * 32), -127, 127).astype(np.int8)
     arrays["scale"] = np.full_like(arrays["scale"], 1 / 32)
+    arrays["noise"] = np.full_like(arrays["noise"], 1 / 32**2)
     for name in ("up", "down"):
         reach = 1 / np.sqrt(arrays[f"{name}.weight"].shape[1])
         for part in ("weight", "bias"):

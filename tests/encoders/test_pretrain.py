@@ -246,8 +246,8 @@ def test_loss_falls(folder: Path, tmp_path: Path):
     found = pretrain(studies(folder), tmp_path / "e", config=replace(LEARNING, views=0.2), progress=False, device="cpu")
     first, last = found.card["losses"]["first"], found.card["losses"]["last"]
     assert last["step"] == LEARNING.n_steps
-    for name in ("loss", "prediction", "classes", "views"):
-        assert last[name] < 0.9 * first[name], name
+    for name, share in (("loss", 0.6), ("prediction", 0.9), ("classes", 0.3), ("views", 0.95)):
+        assert last[name] < share * first[name], name
 
 
 def test_loss_that_is_not_finite_is_told(folder: Path, tmp_path: Path, monkeypatch):

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from scdd.data import MemorySource
 from scdd.encoders import Cells, ScddBaseEncoder, Study, get, pretrain
 from scdd.encoders._scdd_base import SHIPPED
 from scdd.errors import EncoderError, GeneError, InputError
+from scdd.io import read_model, write_model
 
 from ._pretraining import LEARNING, laboratory, small
 
@@ -123,28 +123,45 @@ def test_sparse_and_dense_way_agree_and_gradients_arrive(whole: Path):
     starts = torch.cat([torch.zeros(1, dtype=torch.int64), torch.bincount(rows, minlength=6).cumsum(0)[:-1]])
     values = x[rows, columns].clone().requires_grad_()
     centre = torch.rand(len(present))
-    sparse = network.of_sparse(present[columns], values, starts, present, centre)
+    known = network.posterior(present)
+    sparse = network.of_sparse(present[columns], values, starts, present, centre, known)
     torch.testing.assert_close(sparse, network.of_dense(x, present, centre), atol=1e-4, rtol=1e-4)
     (gradient,) = torch.autograd.grad(sparse[:, 0].sum(), values)
     assert torch.isfinite(gradient).all()
     assert gradient.abs().max() > 0
 
 
-def test_trained_is_better_than_its_untrained_twin(tmp_path: Path):
+def test_trained_is_better_than_its_random_twin(tmp_path: Path):
     """On a laboratory that was not seen, with half of the genes: nearest neighbours from another one that was not seen."""
     seen = [
         Study(laboratory(s, types=t, n=240), f"s{s}", labels_key="cell_type")
         for s, t in ((1, (0, 1, 2, 3)), (2, (2, 3, 4, 5)))
     ]
     trained = pretrain(seen, tmp_path / "trained", config=LEARNING, progress=False, device="cpu")
-    start = replace(LEARNING, n_steps=1, lr=1e-12, weight_decay=0.0, components=0.0)
-    twin = pretrain(seen, tmp_path / "twin", config=start, progress=False, device="cpu")
+    arrays, config = read_model(trained.path)
+    rng = np.random.default_rng(0)
+    arrays["table"] = np.clip(np.rint(32 * rng.standard_normal(arrays["table"].shape)), -127, 127).astype(np.int8)
+    twin = write_model(tmp_path / "twin", arrays, config)
     one, two = (laboratory(s, types=(0, 1, 2, 3, 4, 5), genes=slice(0, 200), n=240, depth=80) for s in (10, 11))
     scores = {}
-    for name, encoder in (("trained", trained), ("twin", twin)):
-        model = KNeighborsClassifier(5).fit(_embed(one, encoder.path), one.obs["cell_type"])
-        scores[name] = model.score(_embed(two, encoder.path), two.obs["cell_type"])
+    for name, path in (("trained", trained.path), ("twin", twin)):
+        model = KNeighborsClassifier(5).fit(_embed(one, path), one.obs["cell_type"])
+        scores[name] = model.score(_embed(two, path), two.obs["cell_type"])
     assert scores["trained"] > scores["twin"] + 0.1, scores
+
+
+def test_factors_are_those_of_the_posterior_given_any_genes(whole: Path):
+    """The network without its perceptron, against the textbook: condition a joint Gaussian on the genes that are there."""
+    network = get(f"scdd-base:{whole}").network()
+    present = torch.arange(5, 90, 3)
+    noise, loads = network.noise[present].double(), (network.table * network.noise[:, None])[present].double()
+    joint = loads @ loads.T + torch.diag(noise)
+    x = torch.randn(4, len(present), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = x @ torch.linalg.solve(joint, loads)
+    got = (x / noise) @ loads @ network.posterior(present).double()
+    torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
+    nothing = network.posterior(present[:0])
+    torch.testing.assert_close(nothing, torch.eye(len(nothing)))
 
 
 # -- files ------------------------------------------------------------------------------------------------------------

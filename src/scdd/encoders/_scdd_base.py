@@ -32,7 +32,7 @@ _WEIGHTS, _CONFIG, _MANIFEST = "model.safetensors", "config.json", "manifest.jso
 
 @ENCODERS.register("scdd-base")
 class ScddBaseEncoder(CheckpointEncoder):
-    """scdd-base: vectors of genes, summed by expression, and a small perceptron; pretrained by :func:`scdd.encoders.pretrain`.
+    """scdd-base: factors of expression given any genes, and a small perceptron; pretrained by :func:`scdd.encoders.pretrain`.
 
     ``encoder="scdd-base"`` takes the weights that come with scdd, ``"scdd-base:/folder"`` those of your own training. Any
     subset of the genes in any order will do; human and mouse genes are matched by symbols in capitals. Fitted to the training
@@ -56,8 +56,8 @@ class ScddBaseEncoder(CheckpointEncoder):
         gene_identifier="symbol",
         species="human, mouse",
         n_vocabulary=24000,
-        normalisation="align to the vocabulary, counts / total of its genes x 1e4 x their usual share, log1p, less the mean of the data",
-        dim=128,
+        normalisation="align to the vocabulary, counts / total of its genes x 1e4 x their usual share, log1p, less the mean of the data, over sd",
+        dim=256,
         differentiable=True,
         licence="BSD-3-Clause",
         citation="The scdd developers",
@@ -71,6 +71,7 @@ class ScddBaseEncoder(CheckpointEncoder):
     ) -> None:
         self._shipped = path is None
         self._centre: NDArray[np.float32] | None = None
+        self._known: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None
         super().__init__(SHIPPED if path is None else path, min_genes=min_genes, min_share=min_share)
         trained_on = tuple(self.card.get("trained_on", ()))
         sizes = self._config["shape"]
@@ -155,8 +156,19 @@ class ScddBaseEncoder(CheckpointEncoder):
             counts.indptr[:-1].astype(np.int64),
             present,
             centre[present],
+            self._posterior(base, present),
         )
         return base.of_sparse(*(torch.from_numpy(array).to(device) for array in arrays))
+
+    def _posterior(self, network: BaseNetwork, present: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the covariance of the factors given the genes of the data; it is the same for all batches."""
+        import torch
+
+        if self._known is None or not np.array_equal(self._known[0], present):
+            with torch.no_grad():
+                covariance = network.posterior(torch.from_numpy(present).to(network.mean.device)).cpu().numpy()
+            self._known = present, covariance
+        return self._known[1]
 
     def _present(self) -> NDArray[np.int64]:
         """Return the genes of the vocabulary that the data has, ascending."""

@@ -84,12 +84,13 @@ def card(
 def weights(state: dict[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
     """Return the weights by name: the vectors of the genes, by far the most, as whole numbers from -127 to 127.
 
-    Each gene has a step of its own, which goes into its scale; layers are kept in half precision.
+    Each gene has a step of its own, which goes into its scale and its noise; layers are kept in half precision.
     """
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
     step = np.maximum(np.abs(arrays["table"]).max(axis=1), 1e-12) / 127
     arrays["table"] = np.rint(arrays["table"] / step[:, None]).astype(np.int8)
     arrays["scale"] = (arrays["scale"] * step).astype(np.float32)
+    arrays["noise"] = (arrays["noise"] * step**2).astype(np.float32)
     return {name: array.astype(np.float16) if _is_layer(name) else array for name, array in arrays.items()}
 
 

@@ -72,9 +72,7 @@ class PretrainConfig:
     min_cells
         Cells of a data set that express a common gene, at least.
     dim, hidden
-        Width of the gene vectors and of the embedding; hidden units of the perceptron.
-    components
-        Share of the embedding that starts as principal components within the data sets; the rest starts at random.
+        Factors, which is the width of the embedding; hidden units of the perceptron.
     whole_panel, smallest_panel
         Share of the steps in which a data set keeps all its genes; in the others it keeps a share of them, drawn
         log-uniformly down to ``smallest_panel``.
@@ -101,18 +99,17 @@ class PretrainConfig:
         If a number is out of its range.
     """
 
-    n_steps: int = 500
+    n_steps: int = 300
     cells_per_study: int = 48
     studies_per_step: int = 8
-    lr: float = 3e-4
+    lr: float = 1e-4
     weight_decay: float = 1e-2
     gradient_clip: float = 5.0
     warmup: float = 0.1
     n_genes: int = 24000
     min_cells: int = 5
-    dim: int = 128
+    dim: int = 256
     hidden: int = 512
-    components: float = 0.75
     whole_panel: float = 0.3
     smallest_panel: float = 0.05
     thinned: float = 0.5
@@ -135,7 +132,6 @@ class PretrainConfig:
             "least_depth",
             "balance",
             "own_centre",
-            "components",
         )
         weights = ("classes", "views", "batches", "weight_decay")
         for field in fields(self):

@@ -18,17 +18,15 @@ from scdd._interrupt import deferred
 from scdd._rng import torch_stream
 from scdd._threads import one_thread
 from scdd.encoders._base_network import BaseNetwork, BaseShape
-from scdd.encoders._pretrain._components import Pooled
 from scdd.encoders._pretrain._config import PretrainConfig
 from scdd.encoders._pretrain._corpus import Corpus
+from scdd.encoders._pretrain._factors import LEAST_SD, factors
 from scdd.encoders._pretrain._losses import Heads, between_batches, between_views, total
 from scdd.encoders._pretrain._views import StudyBatch, Views
 from scdd.errors import TrainingError
 
 _LOG = logging.getLogger("scdd")
 _MOMENTS = ("exp_avg", "exp_avg_sq")
-_LEAST_SCALE = 0.3  # of a gene: those that vary less count as if they varied so much, for tissues that were not seen
-_RANDOM = 0.5  # size of the random part of the embedding, where components are the other part
 _RECORD = 50  # steps whose mean losses are one line of the history
 
 Arrays = dict[str, NDArray[Any]]
@@ -64,7 +62,7 @@ class Pretraining:
             # layers of torch draw from the global stream, which is put back
             torch.manual_seed(int(torch_stream(seed, "layers").initial_seed()))
             self.network, self.heads = BaseNetwork(shape), Heads(corpus, config.dim)
-        start(self.network, self.heads, corpus, share=config.components, seed=seed)
+        start(self.network, self.heads, corpus, seed=seed)
         self.network.to(self.device)
         self.heads.to(self.device)
         if compile:
@@ -201,23 +199,20 @@ class Pretraining:
             self._sums = {}
 
 
-def start(network: BaseNetwork, heads: Heads, corpus: Corpus, *, share: float, seed: int) -> None:
-    """Give network and heads their first values.
-
-    A share of the gene vectors starts as principal components, the others at random; genes that vary more move faster. The
-    perceptron starts with an output of zero.
-    """
-    rng, dim = torch_stream(seed, "tables"), network.shape.dim
-    scale, pooled = np.maximum(corpus.sd, _LEAST_SCALE)[:, None], Pooled(corpus, seed)
-    known = pooled.components(round(share * dim)) / scale
-    random = torch.randn((len(scale), dim - known.shape[1]), generator=rng).numpy()
-    known /= max(float(np.sqrt((known**2).mean())), 1e-12) if known.size else 1.0
-    if known.size and random.size:
-        random *= _RANDOM * math.sqrt(pooled.spread(known * scale) / max(pooled.spread(random * scale), 1e-12))
+def start(network: BaseNetwork, heads: Heads, corpus: Corpus, *, seed: int) -> None:
+    """Give network and heads their first values: the factors, which stay, and a perceptron that adds nothing yet."""
+    rng = torch_stream(seed, "tables")
+    loadings, noise = factors(corpus, network.shape.dim, seed=seed)
+    values = {
+        "mean": corpus.mean,
+        "fraction": corpus.fraction,
+        "scale": 1 / (corpus.sd + LEAST_SD),
+        "noise": noise,
+        "table": loadings / noise[:, None],
+    }
     with torch.no_grad():
-        for name, values in (("mean", corpus.mean), ("fraction", corpus.fraction), ("scale", scale[:, 0])):
-            getattr(network, name).copy_(torch.from_numpy(values))
-        network.table.copy_(torch.from_numpy(np.concatenate([known, random], axis=1)))
+        for name, value in values.items():
+            getattr(network, name).copy_(torch.from_numpy(value))
         network.down.weight.zero_()
         network.down.bias.zero_()
         heads.genes.copy_(torch.randn(heads.genes.shape, generator=rng) * 0.01)
