@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
 
@@ -100,6 +101,14 @@ def test_too_few_genes_are_refused(whole: Path):
     adata.var_names = [f"OTHER{i}" if i > 20 else name for i, name in enumerate(adata.var_names)]
     with pytest.raises(GeneError, match="encoder 'scdd-base', which needs 100 genes"):
         _embed(adata, whole)
+
+
+def test_fitted_encoders_can_be_sent_to_other_processes(whole: Path):
+    cells = _cells(laboratory(4))
+    encoder = get(f"scdd-base:{whole}")
+    encoder.fit(cells, seed=0)
+    copy = pickle.loads(pickle.dumps(encoder))
+    np.testing.assert_array_equal(copy.encode(cells), encoder.encode(cells))
 
 
 def test_streams_like_in_one_piece(whole: Path):

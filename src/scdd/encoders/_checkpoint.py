@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import weakref
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,6 +74,7 @@ class CheckpointEncoder(Encoder):
         self.seed = 0
         self._loaded: tuple[str, torch.nn.Module] | None = None
         self._hashes: dict[str, str] | None = None
+        self._matched: weakref.ref[Cells] | None = None  # those that the coverage is of
         self._aliases = self._read_aliases()
 
     @property
@@ -119,14 +121,20 @@ class CheckpointEncoder(Encoder):
         scdd.errors.GeneError
             If too few are found, with the cause and the fix.
         """
+        if self.coverage is not None and self._matched is not None and self._matched() is cells:
+            return self.coverage  # fit() and encode() see the same cells
         n = cells.source.n_obs
         looked_at = np.unique(np.linspace(0, n - 1, min(n, _LOOKED_AT)).astype(np.int64))
         totals = np.asarray(cells.source.rows(looked_at).sum(axis=0), dtype=np.float64).ravel()
         match = match_genes(cells.genes, self.genes, var=cells.var, aliases=self.aliases(), totals=totals)
         match.require(f"encoder {self.info.name!r}", min_genes=self.min_genes, min_share=self.min_share)
-        self.coverage = match
+        self.coverage, self._matched = match, weakref.ref(cells)
         _LOG.info("encoder %r: %s", self.info.name, match)
         return match
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what copies and other processes get: all but the reference to the cells."""
+        return self.__dict__ | {"_matched": None}
 
     def fit(self, cells: Cells, *, seed: int) -> None:
         """Check that the genes are known, and take the seed."""
