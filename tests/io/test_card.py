@@ -20,7 +20,7 @@ from scdd.tl import Report
 EVIL = '<script>alert("x")</script>'
 INFO = CardInfo(
     name="My cells", source="GEO GSE1", doi="10.1/x", licence="CC-BY-4.0", organism="Homo sapiens", tissue="blood",
-    creators=("A. Author",),
+    creators=("A. Author",), homepage="https://a.org/set", version="1.2.0", published="2026-01-31",
 )  # fmt: skip
 
 
@@ -111,6 +111,8 @@ def test_croissant_is_linked_data(syn: AnnData, tmp_path: Path) -> None:
     meta = read(tmp_path, "croissant.json")
     assert meta["conformsTo"] == "http://mlcommons.org/croissant/1.0"
     assert meta["license"] == "https://creativecommons.org/licenses/by/4.0/"
+    assert meta["isBasedOn"] == "https://doi.org/10.1/x"
+    assert (meta["url"], meta["version"], meta["datePublished"]) == ("https://a.org/set", "1.2.0", "2026-01-31")
     (file,) = meta["distribution"]
     assert file["@type"] == "cr:FileObject"
     assert re.fullmatch("[0-9a-f]{64}", file["sha256"])
@@ -119,7 +121,8 @@ def test_croissant_is_linked_data(syn: AnnData, tmp_path: Path) -> None:
     assert records["data"][0] == {"classes/class": "class_0", "classes/rows": 3}
     used = {key for key in [*meta, *file, *records] if not key.startswith("@")}
     known = set(meta["@context"]) | {"name", "description", "keywords", "distribution", "license", "creator", "url",
-                                     "contentUrl", "contentSize", "encodingFormat", "sha256", "isBasedOn"}  # fmt: skip
+                                     "contentUrl", "contentSize", "encodingFormat", "sha256", "isBasedOn",
+                                     "version", "datePublished"}  # fmt: skip
     assert {key for key in used if not key.startswith("rai:")} <= known
 
 
@@ -166,6 +169,9 @@ def test_arguments_are_checked(syn: AnnData, tmp_path: Path) -> None:
         CardInfo(licence=3)
     with pytest.raises(InputError, match="creators"):
         CardInfo(creators="A. Author")
+    for wrong in ({"version": "2"}, {"published": "31.1.2026"}, {"published": "20260131"}):
+        with pytest.raises(InputError, match=f"{next(iter(wrong))} must be"):
+            CardInfo(**wrong)
     assert CardInfo(creators=["a"]).creators == ("a",)
 
 

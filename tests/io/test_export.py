@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import os
@@ -52,6 +53,8 @@ def test_metadata_of_a_deposit(syn: AnnData, tmp_path: Path) -> None:
     assert told["access_right"] == "open"
     assert told["license"] == "cc0-1.0"
     assert told["creators"] == [{"name": "A. Author"}]
+    assert told["version"] == "1.0.0"
+    assert datetime.date.fromisoformat(told["publication_date"])  # the day of writing, as none was told
     assert told["related_identifiers"] == [{"identifier": "10.1/x", "relation": "isDerivedFrom"}]
     assert "not measured" in told["description"]
     citation = (tmp_path / "a" / "CITATION.cff").read_text()
@@ -77,7 +80,7 @@ def test_what_is_no_identifier_is_text(syn: AnnData, tmp_path: Path) -> None:
     assert "<script>" not in told["description"]
     assert "<i>" not in told["access_conditions"]
     assert [line.split(":")[0] for line in (folder / "CITATION.cff").read_text().splitlines()] == [
-        "cff-version", "message", "type", "title", "authors", "abstract", "references"
+        "cff-version", "message", "type", "title", "authors", "abstract", "version", "date-released", "references"
     ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -133,6 +134,9 @@ def card_of(
         },
         **{name: getattr(info, name) or UNKNOWN for name in ("organism", "tissue", "assay")},
         "creators": list(info.creators),
+        "homepage": info.homepage or UNKNOWN,
+        "version": info.version,
+        "published": info.published or datetime.datetime.now(datetime.UTC).date().isoformat(),
         "label": {"column": key or UNKNOWN, "ontology": info.ontology or UNKNOWN, "classes": classes},
         "rows": int(syn.n_obs),
         "genes": int(syn.n_vars),

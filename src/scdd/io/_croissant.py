@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from scdd.io._info import UNKNOWN
-from scdd.io._licence import licence_url
+from scdd.io._licence import doi_url, licence_url
 
 __all__ = ["croissant"]
 
 _FORMATS = {".h5ad": "application/x-hdf5", ".html": "text/html", ".json": "application/json", ".md": "text/markdown"}
 _NAMED = (
-    "column", "extract", "field", "fileProperty", "fileObject", "fileSet", "format", "includes", "isLiveDataset",
-    "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex", "repeated", "replace",
-    "separator", "source", "subField", "transform",
+    "column", "equivalentProperty", "extract", "field", "fileProperty", "fileObject", "fileSet", "format", "includes",
+    "isLiveDataset", "jsonPath", "key", "md5", "parentField", "path", "recordSet", "references", "regex", "repeated",
+    "replace", "samplingRate", "separator", "source", "subField", "transform",
 )  # fmt: skip
 # names of the vocabulary, as the specification gives them
 _CONTEXT: dict[str, Any] = {
@@ -36,6 +36,7 @@ _CONTEXT: dict[str, Any] = {
 def croissant(card: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON-LD of a card; what is unknown is left out, as the vocabulary has no word for it.
 
+    The specification wants ``license``, ``creator`` and ``url``, so a set without them is not described in full.
     The classes are a record set with its data in place; the matrix itself is a file that readers of h5ad open.
     """
     source = card["source"]
@@ -46,6 +47,8 @@ def croissant(card: Mapping[str, Any]) -> dict[str, Any]:
         "name": card["name"],
         "description": f"{card['nature']} {card['description']}",
         "keywords": ["anndata", "scRNA-seq", "scdd", "single-cell"],
+        "version": card["version"],
+        "datePublished": card["published"],
         "rai:dataUseCases": list(card["intended_use"]),
         "rai:dataLimitations": [card["nature"], *card["not_intended_use"]],
         "rai:personalSensitiveInformation": list(card["privacy"]),
@@ -53,9 +56,9 @@ def croissant(card: Mapping[str, Any]) -> dict[str, Any]:
     }
     told = {
         "license": licence_url(source["licence"]) or source["licence"],
-        "url": source["url"],
+        "url": card["homepage"],
         "citeAs": source["citation"],
-        "isBasedOn": source["doi"] if source["doi"] != UNKNOWN else source["name"],
+        "isBasedOn": _origin(source),
     }
     out |= {key: value for key, value in told.items() if value != UNKNOWN}
     if card["creators"]:
@@ -63,6 +66,13 @@ def croissant(card: Mapping[str, Any]) -> dict[str, Any]:
     if card["label"]["classes"]:
         out["recordSet"] = [_classes(card)]
     return out
+
+
+def _origin(source: Mapping[str, Any]) -> str:
+    """Return the address of the source where one is told, else its name."""
+    if source["doi"] != UNKNOWN:
+        return doi_url(source["doi"])
+    return str(source["url"] if source["url"] != UNKNOWN else source["name"])
 
 
 def _file(fact: Mapping[str, Any]) -> dict[str, Any]:

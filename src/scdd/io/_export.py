@@ -138,6 +138,9 @@ def _citation(card: Mapping[str, Any]) -> str:
     }
     if licence_id(source["licence"]):
         told["license"] = source["licence"]
+    told |= {"version": card["version"], "date-released": card["published"]}
+    if card["homepage"] != UNKNOWN:
+        told["url"] = card["homepage"]
     references = [
         {
             "type": "software",
@@ -184,6 +187,8 @@ def _zenodo(card: Mapping[str, Any]) -> dict[str, Any]:
         "title": card["name"],
         "description": f"<p><strong>{html.escape(card['nature'])}</strong></p><p>{html.escape(card['description'])}</p>",
         "creators": [{"name": name} for name in card["creators"]],
+        "version": card["version"],
+        "publication_date": card["published"],
         "keywords": ["scRNA-seq", "single-cell", "scdd", *([] if card["measured"] else ["synthetic data"])],
         "access_right": "open" if known else "restricted",
     }

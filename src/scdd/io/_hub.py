@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["pull_from_hub", "push_to_hub"]
 
 _TYPE = "dataset"
+_HUB = "https://huggingface.co"
 
 
 def push_to_hub(
@@ -79,6 +81,8 @@ def push_to_hub(
     check_type(syn)
     api = _api(token) if api is None else api
     info = info if info is not None else CardInfo()
+    if not info.homepage:
+        info = replace(info, homepage=f"{getattr(api, 'endpoint', _HUB)}/datasets/{repo_id}")
     with tempfile.TemporaryDirectory(prefix="scdd-") as folder:
         fill_folder(syn, info=info, report=report, labels_key=labels_key)(Path(folder))
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from dataclasses import dataclass, fields
 
 from scdd.errors import InputError
@@ -35,13 +37,20 @@ class CardInfo:
         Ontology of the labels.
     creators
         People or groups that made the set.
+    homepage
+        Address at which the set itself is published; :func:`scdd.io.push_to_hub` knows it.
+    version
+        Version of the set, as three numbers.
+    published
+        Day of publication, as ``"2026-01-31"``. Default: the day on which the card is written.
     citation
         How to cite the source.
 
     Raises
     ------
     scdd.errors.InputError
-        If a field is no text, or ``creators`` is no tuple or list of texts.
+        If a field is no text, ``creators`` is no tuple or list of texts, or ``version`` or ``published`` is not of the form
+        that metadata ask for.
 
     Examples
     --------
@@ -62,6 +71,9 @@ class CardInfo:
     ontology: str = ""
     creators: tuple[str, ...] = ()
     citation: str = ""
+    homepage: str = ""
+    version: str = "1.0.0"
+    published: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "creators", tuple(self.creators) if isinstance(self.creators, list) else self.creators)
@@ -73,3 +85,16 @@ class CardInfo:
             if field.name != "creators" and not isinstance(value, str):
                 msg = f"{field.name} must be text, got {value!r}."
                 raise InputError(msg)
+        if not re.fullmatch(r"\d+\.\d+\.\d+", self.version):
+            msg = f"version must be three numbers such as '1.0.0', got {self.version!r}."
+            raise InputError(msg)
+        if self.published and not _is_day(self.published):
+            msg = f"published must be a day such as '2026-01-31', got {self.published!r}."
+            raise InputError(msg)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -1,8 +1,8 @@
-"""Licences by their identifiers; anything else is words."""
+"""Licences and documents by their identifiers; anything else is words."""
 
 from __future__ import annotations
 
-__all__ = ["licence_id", "licence_url"]
+__all__ = ["doi_url", "licence_id", "licence_url"]
 
 # those that data come under most often: identifier -> where its text is; none that forbids what is derived from them
 _KNOWN = {
@@ -33,3 +33,17 @@ def licence_id(licence: str) -> str:
 def licence_url(licence: str) -> str:
     """Return where the text of a known licence is, else empty text."""
     return _KNOWN.get(licence_id(licence), "")
+
+
+def doi_url(doi: str) -> str:
+    """Return the address of a DOI, however it is written.
+
+    Examples
+    --------
+    >>> doi_url("10.1016/j.cels.2016.08.011"), doi_url("doi:10.1/x"), doi_url("https://doi.org/10.1/x")
+    ('https://doi.org/10.1016/j.cels.2016.08.011', 'https://doi.org/10.1/x', 'https://doi.org/10.1/x')
+    """
+    bare = doi.strip()
+    for start in ("https://", "http://", "dx.", "doi.org/", "doi:"):
+        bare = bare.removeprefix(start).strip()
+    return f"https://doi.org/{bare}"
