@@ -13,6 +13,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import style
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -24,6 +25,7 @@ from scdd.pl._confusion import draw_confusion
 from scdd.pl._dotplot import draw_dots
 from scdd.pl._embedding import draw_embedding
 from scdd.pl._figure import grid
+from scdd.pl._ink import _luminance
 from scdd.pl._layout import name_rows
 from scdd.pl._palette import COLORS
 from scdd.pl._scores import draw_scores
@@ -93,6 +95,20 @@ def test_any_number_of_classes(plot: str, n_classes: int) -> None:
     assert len(named) == (n_classes if plot == "confusion" else min(n_classes, 100))
     assert named[0].startswith("cells of class")
     assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 4
+
+
+@pytest.mark.parametrize("plot", ["compare", "composition", "markers", "confusion"])
+def test_a_dark_style_is_read_too(plot: str) -> None:
+    plots = _pair_plots() | {"compare": scdd.pl.compare}
+    with style.context("dark_background"):
+        figure = _drawn(plots[plot](*_cells(24), show=False))
+        for text in figure.findobj(Text):
+            inside = text.axes is not None and text.axes.images and text in text.axes.texts  # on a cell of a heat map
+            if text.get_text() and text.get_visible() and not inside:
+                ground = to_hex(text.get_bbox_patch().get_facecolor()) if text.get_bbox_patch() else "#000000"
+                assert _luminance(to_hex(text.get_color())) + 0.05 > 4.5 * (_luminance(ground) + 0.05), text
+            for effect in text.get_path_effects():
+                assert effect._gc["foreground"] == "#000000"
 
 
 def test_one_class() -> None:

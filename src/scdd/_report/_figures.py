@@ -68,9 +68,12 @@ def draw_pictures(pair: Pair, utility: pd.DataFrame | None, *, max_cells: int, s
     seed
         Of the draw and the embedding.
     """
-    colors = class_colors(pair.names, None, pair.colors)
+    from matplotlib import style
+
     classes = shown_classes(pair.real_sizes + pair.synthetic_sizes)
-    with warnings.catch_warnings():
+    # the style of the session is not that of the page
+    with warnings.catch_warnings(), style.context("default"):
+        colors = class_colors(pair.names, None, pair.colors)
         # a class name may hold characters that the font lacks
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         sample = draw_sample(pair, max_cells, seed)
@@ -88,8 +91,8 @@ def _embedding(pair: Pair, table: pd.DataFrame, colors: Sequence[str], classes: 
     n = int((table["set"] == "real").sum())
     return Picture(
         "Embedding",
-        f"{table.attrs['method']} fitted on {n:,} real cells (dots), with the rows of the set projected into it (shapes "
-        "with a dark edge). Numbers mark the middle of each class.",
+        f"{table.attrs['method']} fitted on {n:,} real cells (dots), with the rows of the set projected into it "
+        "(outlined shapes). Numbers mark the middle of each class.",
         _png(figure),
         tuple((int(k) + 1, ellipsis(pair.names[k], 60), colors[k]) for k in classes),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from scdd.pl._benchmark_draw import LONGEST, columns_of, draw_cells, draw_curves, draw_ranks
 from scdd.pl._benchmark_tables import BenchmarkTables, prepare_benchmark
 from scdd.pl._figure import finish, new_figure, shown
+from scdd.pl._ink import ink
 from scdd.pl._palette import ellipsis
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def benchmark(
     draw_curves(add(_LABEL, top + rows + 0.75, width - _LABEL - _ENDS, _CURVES), tables)
     what = f"{_number(len(tables.methods), 'method')}, {_number(len(tables.tasks), 'task')}"
     figure.text(0.12 / width, 1 - 0.2 / height, ellipsis(title or what, 140), fontsize=13, va="top", parse_math=False)
-    figure.text(0.12 / width, 0.08 / height, caption, fontsize=7.5, va="bottom", color="#444444")
+    figure.text(0.12 / width, 0.08 / height, caption, fontsize=7.5, va="bottom", color=ink(0.73))
     for letter, x, y in (("a", 0.12, _HEAD - 0.2), ("b", left - 0.2, _HEAD - 0.2), ("c", 0.12, top + rows + 0.7)):
         figure.text(x / width, 1 - y / height, letter, fontsize=12, fontweight="bold", va="top")
     return finish(figure, show=show, return_fig=return_fig)

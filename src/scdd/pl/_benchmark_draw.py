@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdd.pl._benchmark_tables import BenchmarkTables
+from scdd.pl._ink import ink, seen
 from scdd.pl._palette import COLORS, REAL, SYNTHETIC, ellipsis
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def draw_ranks(ax: Axes, tables: BenchmarkTables) -> None:
     most = float(tables.ranks["rank"].max()) if len(tables.ranks) else 1.0
     ax.set(xlim=(0, most + 1), ylim=_limits(tables))
     ax.set_yticks(list(places.values()), labels=[])
-    ax.grid(axis="y", color="#e5e5e5", linewidth=0.6)
+    ax.grid(axis="y", color=ink(0.1), linewidth=0.6)
     ax.set_axisbelow(True)
     ax.xaxis.tick_top()
     ax.tick_params(labelsize=7, length=2)
@@ -124,18 +125,18 @@ def draw_curves(ax: Axes, tables: BenchmarkTables) -> None:
         part = part.sort_values("n")
         x, y = part["n"].to_numpy(), part["relative"].to_numpy()
         if method not in named:
-            ax.plot(x, y, color="#c8c8c8", linewidth=0.8, zorder=1)
+            ax.plot(x, y, color=ink(0.22), linewidth=0.8, zorder=1)
             continue
         mine = method == tables.ours
-        color = SYNTHETIC if mine else COLORS[(named.index(method) - 1) % len(COLORS)]
+        color = SYNTHETIC if mine else seen(COLORS[(named.index(method) - 1) % len(COLORS)])
         ax.plot(x, y, color=color, linewidth=2.2 if mine else 1.2, marker=_MARKS[named.index(method) % len(_MARKS)],
                 markersize=4, zorder=4 if mine else 3)  # fmt: skip
         if mine:
             sd = part["sd"].fillna(0).to_numpy()
             ax.fill_between(x, y - sd, y + sd, color=color, alpha=0.12, linewidth=0)
         ends.append((float(y[-1]), str(method), color))
-    ax.axhline(1, color="#444444", linestyle="--", linewidth=0.9)
-    ends.append((1.0, "all cells", "#444444"))
+    ax.axhline(1, color=ink(0.73), linestyle="--", linewidth=0.9)
+    ends.append((1.0, "all cells", ink(0.73)))
     if len(curves):
         low = max(0.0, float(curves["relative"].min()) - 0.05)
         high = max(1.06, float(curves["relative"].max()) + 0.04)
@@ -143,7 +144,7 @@ def draw_curves(ax: Axes, tables: BenchmarkTables) -> None:
         _name_ends(ax, ends, low, high)
     else:
         ax.text(0.5, 0.5, "no task has a score of all methods and of all cells", fontsize=8, ha="center", va="center",
-                color="#444444", transform=ax.transAxes)  # fmt: skip
+                color=ink(0.73), transform=ax.transAxes)  # fmt: skip
     ax.set_xscale("log")
     ax.set_xticks(tables.n, labels=[str(n) for n in tables.n])
     ax.minorticks_off()

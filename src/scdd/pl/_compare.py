@@ -13,6 +13,7 @@ from scdd.pl._arguments import check_counts
 from scdd.pl._composition import draw_composition, prepare_composition
 from scdd.pl._embedding import draw_embedding, prepare_embedding
 from scdd.pl._figure import finish, new_figure, shown
+from scdd.pl._ink import ink
 from scdd.pl._layout import WIDTH, Layout, draw_key, make_layout, shown_classes, wrap
 from scdd.pl._markers import draw_markers, prepare_markers
 from scdd.pl._means import draw_means, draw_zeros, prepare_means
@@ -127,7 +128,7 @@ def compare(
 
     ax = layout.add(figure, "embedding")
     draw_embedding(embedding, ax, colors=colors, numbers=len(pair.names) > 1)
-    _head(ax, layout, "a", f"{embedding.attrs['method']} of real cells (dots), synthetic rows projected (dark edge)")
+    _head(ax, layout, "a", f"{embedding.attrs['method']} of real cells (dots), synthetic rows projected (outlined)")
     if few:
         draw_key(layout.add(figure, "legend"), pair.names, classes, colors=colors, font=8.5, align=False)
 
@@ -205,6 +206,6 @@ def _head(ax: Axes, layout: Layout, letter: str, text: str, *, lift: float = 0.0
 def _write(figure: Figure, layout: Layout, title: str, lines: list[str]) -> None:
     figure.text(0.25 / WIDTH, 1 - 0.2 / layout.height, ellipsis(title, 140), fontsize=13, va="top", parse_math=False)
     figure.text(
-        0.25 / WIDTH, layout.caption_top / layout.height, "\n".join(lines), fontsize=7.5, va="top", color="#444444",
+        0.25 / WIDTH, layout.caption_top / layout.height, "\n".join(lines), fontsize=7.5, va="top", color=ink(0.73),
         linespacing=1.25, parse_math=False,
     )  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd.pl._figure import Box, canvas
+from scdd.pl._ink import ink
 from scdd.pl._layout import name_room, name_rows, row_font, row_pitch, shown_classes
 from scdd.pl._pair import Pair, make_pair
 from scdd.pl._palette import REAL, SYNTHETIC, Palette, class_colors, ellipsis
@@ -140,8 +141,8 @@ def draw_pairs(
     """
     places = np.arange(len(real))
     both = (real > 0) & (synthetic > 0)
-    grid: dict[str, Any] = {"color": "#e8e8e8", "linewidth": 0.6, "zorder": 0}
-    line: dict[str, Any] = {"color": "#9a9a9a", "linewidth": 1.2, "zorder": 1}
+    grid: dict[str, Any] = {"color": ink(0.09), "linewidth": 0.6, "zorder": 0}
+    line: dict[str, Any] = {"color": ink(0.4), "linewidth": 1.2, "zorder": 1}
     if vertical:
         ax.vlines(places, 0, 1, transform=ax.get_xaxis_transform(), **grid)
         ax.vlines(places[both], real[both], synthetic[both], **line)
@@ -151,7 +152,7 @@ def draw_pairs(
     size = float(np.clip(900 / max(len(real), 1), 16, 42))
     looks: tuple[dict[str, Any], ...] = (
         {"c": REAL},
-        {"c": SYNTHETIC, "marker": "D", "edgecolors": "black", "linewidths": 0.5},
+        {"c": SYNTHETIC, "marker": "D", "edgecolors": ink(), "linewidths": 0.5},
     )
     for values, label, look, scale in zip((real, synthetic), labels, looks, (1.5, 0.9), strict=True):
         shown = np.where(values > 0, values, np.nan)

@@ -13,7 +13,7 @@ from scdd.errors import InputError
 from scdd.pl._figure import Box, canvas, size_of
 from scdd.pl._layout import name_room, name_rows, row_font
 from scdd.pl._markers import CMAP
-from scdd.pl._palette import Palette, class_colors, ellipsis
+from scdd.pl._palette import Palette, class_colors, distinct, ellipsis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,7 +157,7 @@ def draw_confusion(
     )
     font = row_font(ax, n)
     name_rows(ax, names, np.arange(n), colors=colors, font=font, notes=[f"({k:,})" for k in total.ravel()])
-    ax.set_xticks(range(n), labels=[ellipsis(name, 26) for name in names], rotation=90, fontsize=font, parse_math=False)
+    ax.set_xticks(range(n), labels=distinct(names, 26), rotation=90, fontsize=font, parse_math=False)
     ax.tick_params(axis="x", length=0, pad=3)
     ax.set_xlabel("predicted", fontsize=8.5)
     ax.set_ylabel("true (test cells)", fontsize=8.5)

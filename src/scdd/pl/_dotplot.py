@@ -13,6 +13,7 @@ from scdd._rng import Seed, canonical_seed
 from scdd._settings import FROM_SETTINGS
 from scdd.pl._arguments import check_counts
 from scdd.pl._figure import Box, canvas, size_of, write_nothing
+from scdd.pl._ink import ink, is_dark
 from scdd.pl._layout import name_room, name_rows, row_font, row_pitch, shown_classes
 from scdd.pl._markers import CMAP, class_means, prepare_markers
 from scdd.pl._means import positive_shares
@@ -153,7 +154,13 @@ def draw_dots(table: pd.DataFrame, ax: Axes) -> None:
     most = (0.95 * cell) ** 2
     place = {gene: float(k) for k, gene in enumerate(genes)}
     row = {code: k for k, code in enumerate(classes)}
-    look: dict[str, Any] = {"cmap": CMAP, "vmin": 0, "vmax": 1, "edgecolors": "#5a5a5a", "linewidths": 0.3}
+    look: dict[str, Any] = {
+        "cmap": f"{CMAP}_r" if is_dark() else CMAP,
+        "vmin": 0,
+        "vmax": 1,
+        "edgecolors": ink(0.65),
+        "linewidths": 0.3,
+    }
     image = None
     for which, offset in (("real", 0.0), ("synthetic", len(genes) + _GAP)):
         side = table[(table["set"] == which) & table["value"].notna()]
@@ -168,9 +175,9 @@ def draw_dots(table: pd.DataFrame, ax: Axes) -> None:
                 )
         lacking = [row[code] for code in classes if code not in set(side["class"])]
         for at in lacking:
-            ax.plot([offset, offset + len(genes) - 1], [at, at], color="#d4d4d4", linewidth=1.0, zorder=0)
+            ax.plot([offset, offset + len(genes) - 1], [at, at], color=ink(0.17), linewidth=1.0, zorder=0)
         ax.text(offset - 0.4, -0.75, which, fontsize=9, va="bottom", ha="left")
-    ax.axvline(len(genes) - 0.5 + _GAP / 2, color="#9a9a9a", linewidth=0.8)
+    ax.axvline(len(genes) - 0.5 + _GAP / 2, color=ink(0.4), linewidth=0.8)
     _group_lines(table, genes, ax)
     ax.set(xlim=(-0.6, 2 * len(genes) + _GAP - 0.4), ylim=(len(classes) - 0.4, -0.6))
     size = float(np.clip(width / (2 * len(genes) + _GAP) * 72 * 0.9, 4.5, 8))
@@ -189,7 +196,7 @@ def _group_lines(table: pd.DataFrame, genes: list[str], ax: Axes) -> None:
     marks = table.drop_duplicates("gene")["marker_of"].to_numpy()
     for edge in np.flatnonzero(marks[1:] != marks[:-1]):
         for offset in (0.0, len(genes) + _GAP):
-            ax.axvline(offset + edge + 0.5, color="#e3e3e3", linewidth=0.6, zorder=0)
+            ax.axvline(offset + edge + 0.5, color=ink(0.11), linewidth=0.6, zorder=0)
 
 
 def _legend(ax: Axes, image: Any, most: float, *, with_shares: bool) -> None:
@@ -203,7 +210,7 @@ def _legend(ax: Axes, image: Any, most: float, *, with_shares: bool) -> None:
     colorbar.set_label("mean log expr.\n/ maximum", fontsize=7)
     if with_shares:
         handles = [
-            ax.scatter([], [], s=share * most, c="#9a9a9a", edgecolors="#5a5a5a", linewidths=0.3) for share in _SHARES
+            ax.scatter([], [], s=share * most, c=ink(0.4), edgecolors=ink(0.65), linewidths=0.3) for share in _SHARES
         ]
         ax.legend(
             handles, [f"{share:.0%}" for share in _SHARES], title="cells with\na count", fontsize=7, title_fontsize=7,

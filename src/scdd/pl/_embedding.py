@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scdd._rng import stream
 from scdd.metrics._preprocess import log_normalize
+from scdd.pl._ink import ink, paper
 from scdd.pl._pair import Pair, Sample, balanced_cells
 from scdd.pl._palette import class_marker
 
@@ -64,7 +65,7 @@ def draw_embedding(
     max_size: float = 46.0,
     marker: str | None = None,
 ) -> None:
-    """Draw real cells as small dots and synthetic rows as larger shapes with a dark edge.
+    """Draw real cells as small dots and synthetic rows as larger shapes with an outline.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def draw_embedding(
         of_shape = ~is_real & np.array([shapes[k] == shape for k in classes], dtype=bool)
         if of_shape.any():
             ax.scatter(
-                x[of_shape], y[of_shape], s=mark, c=palette[classes[of_shape]], marker=shape, edgecolors="black",
+                x[of_shape], y[of_shape], s=mark, c=palette[classes[of_shape]], marker=shape, edgecolors=ink(),
                 linewidths=0.7, zorder=2,
             )  # fmt: skip
     ax.set(xticks=[], yticks=[])
@@ -184,7 +185,7 @@ def _write_numbers(table: pd.DataFrame, ax: Axes) -> None:
     spread = np.clip(spread, box / 2, inches - box / 2)
     for code, (x, y) in zip(codes, spread / inches * span + low, strict=True):
         text = ax.text(x, y, str(int(code) + 1), fontsize=size, fontweight="bold", ha="center", va="center", zorder=4)
-        text.set_path_effects([withStroke(linewidth=2.2, foreground="white")])
+        text.set_path_effects([withStroke(linewidth=2.2, foreground=paper())])
 
 
 def _push_apart(at: NDArray[np.floating], box: NDArray[np.floating], *, n_steps: int = 200) -> NDArray[np.floating]:

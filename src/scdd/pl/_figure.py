@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scdd.errors import InputTypeError
+from scdd.pl._ink import ink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,10 +110,10 @@ def grid(ax: Axes, n: int, n_columns: int, *, gap: tuple[float, float]) -> list[
 
 def write_nothing(ax: Axes, text: str = "no data to display") -> None:
     """Say in the middle of bare axes that there is nothing to draw."""
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=9, color="#555555")
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=9, color=ink(0.67))
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
-        spine.set_color("#bbbbbb")
+        spine.set_color(ink(0.27))
 
 
 def finish(figure: Figure, *, show: bool, return_fig: bool) -> Figure | None:

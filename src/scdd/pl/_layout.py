@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd.pl._figure import size_of
-from scdd.pl._palette import class_marker, ellipsis
+from scdd.pl._ink import ink
+from scdd.pl._palette import class_marker, distinct, ellipsis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -122,9 +123,10 @@ def draw_key(
     digits = len(str(int(max(classes, default=0)) + 1))
     number_at = 0.2 + digits * font * 0.62 / 72
     y = (np.arange(n) + 0.5) * pitch
-    for k, at in zip(classes, y, strict=True):
+    texts = distinct([names[k] for k in classes], _LABEL_CHARS)
+    for k, at, text in zip(classes, y, texts, strict=True):
         ax.scatter(
-            0.09, at, s=font**2 * (1.3 if marker else 0.62), c=colors[k], marker=marker or class_marker(int(k)), edgecolors="black", linewidths=0.5,
+            0.09, at, s=font**2 * (1.3 if marker else 0.62), c=colors[k], marker=marker or class_marker(int(k)), edgecolors=ink(), linewidths=0.5,
             clip_on=False,
         )  # fmt: skip
         ax.text(number_at, at, str(int(k) + 1), fontsize=font, ha="right", va="center_baseline", fontweight="bold")
@@ -132,7 +134,7 @@ def draw_key(
         ax.text(
             number_at + 0.07,
             at,
-            ellipsis(names[k], _LABEL_CHARS),
+            text,
             fontsize=font,
             va="center_baseline",
             parse_math=False,
@@ -151,7 +153,7 @@ def name_rows(
     """Write the names of classes beside the rows 0, 1, ... of axes, each with its mark; ``notes`` follow the names."""
     from matplotlib.transforms import ScaledTranslation
 
-    texts = [ellipsis(names[k], _LABEL_CHARS) for k in classes]
+    texts = distinct([names[k] for k in classes], _LABEL_CHARS)
     if notes:
         texts = [f"{text} {note}" for text, note in zip(texts, notes, strict=True)]
     # labels are text, not mathematics
@@ -163,7 +165,7 @@ def name_rows(
     for place, k in enumerate(classes):
         ax.plot(
             0, place, transform=beside, marker=class_marker(int(k)), color=colors[k], markersize=font * 0.72,
-            markeredgecolor="black", markeredgewidth=0.4, clip_on=False,
+            markeredgecolor=ink(), markeredgewidth=0.4, clip_on=False,
         )  # fmt: skip
 
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from scdd._scatter import share_seen
 from scdd.pl._figure import write_nothing
+from scdd.pl._ink import paper, seen
 from scdd.pl._markers import class_means
 from scdd.pl._pair import Pair
+from scdd.pl._palette import SYNTHETIC
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -161,9 +163,15 @@ def _with_data(counts: sp.csr_matrix, data: NDArray[np.floating]) -> sp.csr_matr
 def _dots(ax: Axes, x: NDArray[np.floating], y: NDArray[np.floating]) -> None:
     alpha = float(np.clip(900 / max(len(x), 1), 0.12, 0.7))
     ax.scatter(
-        x, y, s=float(np.clip(3000 / max(len(x), 1), 2.5, 12)), c="#1f3b57", alpha=alpha, linewidths=0, rasterized=True
+        x,
+        y,
+        s=float(np.clip(3000 / max(len(x), 1), 2.5, 12)),
+        c=seen("#1f3b57", 9),
+        alpha=alpha,
+        linewidths=0,
+        rasterized=True,
     )
-    ax.axline((0.5, 0.5), (1, 1), color="#c2410c", linewidth=0.9, zorder=3)
+    ax.axline((0.5, 0.5), (1, 1), color=SYNTHETIC, linewidth=0.9, zorder=3)
     ax.set_box_aspect(1)
     ax.tick_params(labelsize=7)
     ax.spines[["top", "right"]].set_visible(False)
@@ -172,5 +180,5 @@ def _dots(ax: Axes, x: NDArray[np.floating], y: NDArray[np.floating]) -> None:
 def _note(ax: Axes, lines: list[str], *, x: float, y: float, va: str, ha: str) -> None:
     ax.text(
         x, y, "\n".join(lines), transform=ax.transAxes, fontsize=8, va=va, ha=ha, zorder=5,
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
+        bbox={"facecolor": paper(), "edgecolor": "none", "alpha": 0.8, "pad": 1.5},
     )  # fmt: skip

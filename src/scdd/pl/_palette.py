@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scdd.errors import InputError
+from scdd.pl._ink import seen
 from scdd.pp._text import first
 
 Palette = str | Sequence[Any] | Mapping[Any, Any] | None
@@ -24,7 +26,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 
 
 def class_colors(names: Sequence[str], palette: Palette = None, stored: Sequence[str] | None = None) -> list[str]:
-    """Return one hex colour per class.
+    """Return one hex colour per class; on dark paper, dark ones are lightened until they are seen.
 
     Parameters
     ----------
@@ -49,8 +51,8 @@ def class_colors(names: Sequence[str], palette: Palette = None, stored: Sequence
 
     if palette is None:
         if stored is not None and len(stored) == len(names) and all(map(is_color_like, stored)):
-            return [to_hex(color) for color in stored]
-        return [COLORS[i % len(COLORS)] for i in range(len(names))]
+            return [seen(to_hex(color)) for color in stored]
+        return [seen(COLORS[i % len(COLORS)]) for i in range(len(names))]
     colors: list[Any]
     if isinstance(palette, str):
         colors = _colormap(palette, len(names))
@@ -71,7 +73,7 @@ def class_colors(names: Sequence[str], palette: Palette = None, stored: Sequence
     if wrong:
         msg = f"palette holds {len(wrong)} values that are no colours: {first(wrong)}."
         raise InputError(msg)
-    return [to_hex(color) for color in colors]
+    return [seen(to_hex(color)) for color in colors]
 
 
 def class_marker(position: int) -> str:
@@ -87,10 +89,30 @@ def ellipsis(text: str, width: int) -> str:
     >>> ellipsis("a very long label", 8)
     'a very …'
     """
-    # line breaks and control characters would break the layout
-    plain = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text[: 4 * width])
-    plain = " ".join(plain.split())
+    plain = _plain(text[: 4 * width])
     return plain if len(plain) <= width and len(text) <= 4 * width else plain[: width - 1] + "…"
+
+
+def distinct(names: Sequence[str], width: int) -> list[str]:
+    """Cut names to ``width`` characters; those that would look alike keep their end and lose their middle.
+
+    Examples
+    --------
+    >>> distinct(["stem cell of muscle", "stem cell of skin", "beta"], 12)
+    ['stem …muscle', 'stem …f skin', 'beta']
+    """
+    cut = [ellipsis(name, width) for name in names]
+    times = Counter(cut)
+    tail = width // 2
+    return [
+        short if times[short] == 1 or not short.endswith("…") else f"{short[: width - tail - 1]}…{_plain(name)[-tail:]}"
+        for name, short in zip(names, cut, strict=True)
+    ]
+
+
+def _plain(text: str) -> str:
+    """Return text on one line: line breaks and control characters would break the layout."""
+    return " ".join("".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text).split())
 
 
 def _colormap(name: str, n: int) -> list[Any]:

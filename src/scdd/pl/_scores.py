@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdd.pl._figure import Box, canvas, grid
+from scdd.pl._ink import ink, seen
 from scdd.pl._palette import COLORS, SYNTHETIC, ellipsis
 from scdd.pl._scores_table import MEAN, METRICS, ours_of, prepare_scores
 
@@ -22,7 +23,6 @@ __all__ = ["draw_scores", "utility"]
 
 _NAMED = 7  # methods with a colour of their own; the others are thin and grey
 _MARKS = ("o", "s", "D", "^", "v", "P", "X")
-_GREY, _LINE = "#c8c8c8", "#444444"
 _GAP = (0.5, 0.62)  # inches between the panels
 _ROOM = 1.75  # inches of the legend
 
@@ -129,7 +129,7 @@ def draw_scores(table: pd.DataFrame, panels: Sequence[Axes], host: Axes, *, ours
             )
         for j, (method, row) in enumerate(part[part["reference"]].set_index("method").iterrows()):
             lines[str(method)] = panel.axhline(
-                row["mean"], color=_LINE, linewidth=1.0, linestyle=("--", ":", "-.")[j % 3]
+                row["mean"], color=ink(0.73), linewidth=1.0, linestyle=("--", ":", "-.")[j % 3]
             )
         _dress(panel, model, sizes, low, high)
         if k % _columns(panels) == 0:
@@ -154,10 +154,10 @@ def _draw_curve(part: pd.DataFrame, panel: Axes, method: str, ours: str, named: 
     part = part.sort_values("n")
     x, y = part["n"].to_numpy(dtype=float), part["mean"].to_numpy(dtype=float)
     if method not in named:
-        return panel.plot(x, y, color=_GREY, linewidth=0.8, marker=".", markersize=3, zorder=1)[0]
+        return panel.plot(x, y, color=ink(0.22), linewidth=0.8, marker=".", markersize=3, zorder=1)[0]
     mine = method == ours
     at = named.index(method)
-    color = SYNTHETIC if mine else [c for c in COLORS if c != "#d55e00"][(at - 1) % (len(COLORS) - 1)]
+    color = SYNTHETIC if mine else seen([c for c in COLORS if c != "#d55e00"][(at - 1) % (len(COLORS) - 1)])
     sd = part["sd"].fillna(0).to_numpy(dtype=float)
     if mine:
         panel.fill_between(x, y - sd, y + sd, color=color, alpha=0.15, linewidth=0)
@@ -200,7 +200,7 @@ def _dress(panel: Axes, model: str, sizes: Sequence[float], low: float, high: fl
     step = -(-len(sizes) // 6) if sizes else 1
     panel.set_xticks(list(sizes)[::step], labels=[f"{n:g}" for n in list(sizes)[::step]])
     panel.minorticks_off()
-    panel.grid(axis="y", color="#ececec", linewidth=0.6)
+    panel.grid(axis="y", color=ink(0.07), linewidth=0.6)
     panel.set_axisbelow(True)
     panel.tick_params(labelsize=7, length=2)
     panel.spines[["top", "right"]].set_visible(False)

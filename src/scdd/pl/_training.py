@@ -9,6 +9,7 @@ import numpy as np
 
 from scdd._about import about
 from scdd.pl._figure import Box, canvas, grid, write_nothing
+from scdd.pl._ink import ink, seen
 from scdd.pl._palette import COLORS, ellipsis
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def draw_training(table: pd.DataFrame, ax: Axes, *, stage: str) -> None:
     for k, loss in enumerate(sorted(set(table["loss"]), key=lambda name: (name != "loss", name))):
         part, total = table[table["loss"] == loss], loss == "loss"
         ax.plot(
-            part["step"], part["value"], color="#222222" if total else COLORS[(k - 1) % len(COLORS)],
+            part["step"], part["value"], color=ink(0.87) if total else seen(COLORS[(k - 1) % len(COLORS)]),
             linestyle=_LINES[k % len(_LINES)], linewidth=1.8 if total else 1.1, label="total" if total else str(loss),
             marker="o" if len(part) == 1 else None, markersize=3,
         )  # fmt: skip
@@ -131,6 +132,6 @@ def draw_training(table: pd.DataFrame, ax: Axes, *, stage: str) -> None:
     ax.set_xlabel("step" if stage == "refinement" else "epoch", fontsize=8)
     ax.set_ylabel("loss", fontsize=8)
     ax.tick_params(labelsize=7, length=2)
-    ax.grid(axis="y", color="#ececec", linewidth=0.6)
+    ax.grid(axis="y", color=ink(0.07), linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)

@@ -13,6 +13,7 @@ from scdd import _keys
 from scdd._rng import stream
 from scdd.errors import ScddWarning
 from scdd.pl._composition import draw_pairs, value_axis
+from scdd.pl._ink import ink
 from scdd.pl._pair import Pair
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def draw_utility(table: pd.DataFrame, ax: Axes, *, classes: NDArray[np.integer],
     for place in np.flatnonzero(np.isnan(real) & np.isnan(synthetic)):
         x, y = (float(place), 0.02) if vertical else (0.02, float(place))
         ax.text(
-            x, y, "not scored" if vertical else "not scored: too few cells", fontsize=6, color="#6b6b6b", rotation=90 * vertical,
+            x, y, "not scored" if vertical else "not scored: too few cells", fontsize=6, color=ink(0.58), rotation=90 * vertical,
             va="bottom" if vertical else "center", ha="center" if vertical else "left",
         )  # fmt: skip
     models = ", ".join(dict.fromkeys(table["model"]))
