@@ -19,7 +19,7 @@ from scdd.pl._layout import draw_key, shown_classes
 from scdd.pl._markers import draw_markers, prepare_markers
 from scdd.pl._means import draw_means, draw_zeros, prepare_means
 from scdd.pl._pair import Pair, draw_sample
-from scdd.pl._palette import class_colors, ellipsis
+from scdd.pl._palette import MARKERS, class_colors, class_marker, ellipsis
 from scdd.pl._utility import draw_utility
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ class Picture:
     png
         The image, base64.
     key
-        Number, name and colour of each class, where the figure has numbers only.
+        Number, name, colour and shape (position in ``MARKERS``) of each class, where the figure has numbers only.
     """
 
     title: str
     caption: str
     png: str
-    key: tuple[tuple[int, str, str], ...] = ()
+    key: tuple[tuple[int, str, str, int], ...] = ()
 
 
 def draw_pictures(pair: Pair, utility: pd.DataFrame | None, *, max_cells: int, seed: int) -> list[Picture]:
@@ -94,7 +94,9 @@ def _embedding(pair: Pair, table: pd.DataFrame, colors: Sequence[str], classes: 
         f"{table.attrs['method']} fitted on {n:,} real cells (dots), with the rows of the set projected into it "
         "(outlined shapes). Numbers mark the middle of each class.",
         _png(figure),
-        tuple((int(k) + 1, ellipsis(pair.names[k], 60), colors[k]) for k in classes),
+        tuple(
+            (int(k) + 1, ellipsis(pair.names[k], 60), colors[k], MARKERS.index(class_marker(int(k)))) for k in classes
+        ),
     )
 
 

@@ -254,7 +254,7 @@ _register(
 )  # fmt: skip
 _register(
     "ilisi", "higher", (0, 1),
-    "How well real and synthetic rows mix among neighbours: integration LISI, scaled; needs the extra `lisi`.", _mixing,
+    "How well real and synthetic rows mix among neighbours: integration LISI, scaled; needs the extra lisi.", _mixing,
     least_rows=5,
 )  # fmt: skip
 for _k in (10, 50):
