@@ -134,6 +134,19 @@ def test_encoders_are_those_of_the_registry() -> None:
     assert "Did you mean 'pca'" in wrong.stderr
 
 
+def test_messages_name_the_options_of_the_command(toy: AnnData, tmp_path: Path) -> None:
+    cells = tmp_path / "cells.h5ad"
+    toy.write_h5ad(cells)
+    toy.X = np.log1p(toy.X)
+    toy.write_h5ad(tmp_path / "log.h5ad")
+    for command, has in (("distill", True), ("coreset", False)):
+        text = _run(command, tmp_path / "log.h5ad", "-o", tmp_path / "x.h5ad").stderr
+        assert "--layer" in text
+        assert ("--allow-normalized" in text) is has
+        assert "allow_normalized" not in text
+        assert "(--labels-key)" in _run(command, cells, "-o", tmp_path / "x.h5ad", "--labels-key", "no").stderr
+
+
 def test_a_log_normalised_file_is_refused_in_one_line(toy: AnnData, tmp_path: Path) -> None:
     toy.X = np.log1p(toy.X)
     toy.write_h5ad(tmp_path / "log.h5ad")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Container
 from typing import Annotated, Any
 
 import typer
@@ -27,6 +29,34 @@ __all__ = ["app"]
 _AFTER = {"benchmark": "The same command goes on where this one stopped."}
 
 
+_ARGUMENT = re.compile(r"\b([a-z_]+)=(True\b|'[^']*')?(?!\w)|\(([a-z_]+)\)")
+
+
+def in_options(text: str, options: Container[str]) -> str:
+    """Return a message that names arguments of Python with the options of a command in their place, where it has them.
+
+    Examples
+    --------
+    >>> in_options("Give layer= or layer='raw' (labels_key), or seed=None.", {"--layer", "--labels-key", "--seed"})
+    "Give --layer or --layer 'raw' (--labels-key), or seed=None."
+    """
+
+    def swap(found: re.Match[str]) -> str:
+        option = "--" + (found[1] or found[3]).replace("_", "-")
+        if option not in options:
+            return found[0]
+        value = f" {found[2]}" if found[2] and found[2] != "True" else ""
+        return f"({option})" if found[3] else option + value
+
+    # what only Python can do is no help here
+    return re.sub(r" To use it all the same: \w+=True\.", "", _ARGUMENT.sub(swap, text))
+
+
+def _options(group: TyperGroup, ctx: Any) -> set[str]:
+    command = group.commands.get(ctx.invoked_subcommand or "")
+    return {name for parameter in command.params for name in parameter.opts} if command is not None else set()
+
+
 class _Group(TyperGroup):
     """All commands; their errors become an exit code and a line of text, whatever the command."""
 
@@ -41,7 +71,7 @@ class _Group(TyperGroup):
         except (ScddError, ImportError, MemoryError, OSError) as error:
             # a missing package, a full disk: the message tells, and a traceback would not tell more
             text = " ".join(str(error).split()) or type(error).__name__
-            print(f"scdd: {text}", file=sys.stderr)
+            print(f"scdd: {in_options(text, _options(self, ctx))}", file=sys.stderr)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             print(f"\nscdd: interrupted. {_AFTER.get(ctx.invoked_subcommand, 'Nothing was written.')}", file=sys.stderr)
