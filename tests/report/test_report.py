@@ -106,20 +106,6 @@ def test_the_page_is_whole_and_needs_no_network(cells: tuple[AnnData, AnnData], 
         assert part.lower() in text.lower(), part
 
 
-@pytest.mark.filterwarnings("ignore::scdd.errors.ScddWarning")  # classes of few cells
-def test_the_page_has_a_dark_scheme_and_figures_of_its_own_style() -> None:
-    from matplotlib import style
-
-    adata = scdd.datasets.simulate(n_obs=150, n_vars=80, n_classes=24)
-    syn = scdd.tl.coreset(adata, 1)
-    html = scdd.tl.report(adata, syn).html
-    assert "prefers-color-scheme: dark" in html
-    assert len(re.findall('class="dot m0"', html)) == 21
-    assert len(re.findall('class="dot m1"', html)) == 3  # the shapes of the figure, where its colours start again
-    with style.context("dark_background"):
-        assert scdd.tl.report(adata, syn).html == html
-
-
 def test_same_seed_same_page(cells: tuple[AnnData, AnnData], made: AnnData, told: Report) -> None:
     again = scdd.tl.report(cells[0], made, adata_test=cells[1], **QUICK)
     assert again.html == told.html

@@ -67,7 +67,17 @@ class ClassSampler:
         self._starts = np.concatenate([[0], np.cumsum(self._sizes)[:-1]])
 
     def batch(self, step: int) -> NDArray[np.int64]:
-        """Return the cells of a step: int64 (batch_size,), drawn with replacement."""
+        """Return the cells of a step: int64 (batch_size,), drawn with replacement.
+
+        Parameters
+        ----------
+        step
+            Number of the step; the same seed and step give the same result.
+
+        Returns
+        -------
+        Positions of the cells, int64 (batch_size,).
+        """
         rng = stream(self.seed, "sampler", "batch", step)
         n_balanced = round(self.batch_size * self.balance)
         # every class equally often, up to one: less noise than drawing the class of each cell
@@ -83,6 +93,17 @@ class ClassSampler:
         """Return m cells of each class: int64 (n_present, m), rows in the order of ``classes``.
 
         Without replacement, but in classes with fewer than m cells.
+
+        Parameters
+        ----------
+        step
+            Number of the step; the same seed and step give the same result.
+        m
+            Cells of each class.
+
+        Returns
+        -------
+        Positions of the cells, int64 (n_present, m).
         """
         if m < 1:
             msg = f"m must be at least 1, got {m}."
@@ -109,6 +130,17 @@ class ClassSampler:
         """Return m cells of each class, all cells of classes that have fewer: int64 (n,), class by class.
 
         Where every class counts the same, repeating the cells of small ones would only take time.
+
+        Parameters
+        ----------
+        step
+            Number of the step; the same seed and step give the same result.
+        m
+            Cells of each class, at most.
+
+        Returns
+        -------
+        Positions of the cells, int64 (n,).
         """
         drawn = self.per_class(step, m)
         cells = [

@@ -45,11 +45,35 @@ class Source(Protocol):
     library: NDArray[np.float64]
 
     def rows(self, index: NDArray[np.integer], genes: NDArray[np.integer] | None = None) -> sp.csr_matrix:
-        """Return the counts of some cells, in the order of ``index``: CSR float32 (len(index), n_genes)."""
+        """Return the counts of some cells, in the order of ``index``: CSR float32 (len(index), n_genes).
+
+        Parameters
+        ----------
+        index
+            int (n,): the cells, in any order; repeats are allowed.
+        genes
+            int (n_genes,): columns, in any order. None: all.
+
+        Returns
+        -------
+        Raw counts, CSR float32 (n, n_genes), with sorted indices.
+        """
         ...
 
     def blocks(
         self, size: int = 4096, genes: NDArray[np.integer] | None = None
     ) -> Iterator[tuple[NDArray[np.int64], sp.csr_matrix]]:
-        """Pass once over all cells in their order: pairs of cell indices and their counts (CSR float32)."""
+        """Pass once over all cells in their order: pairs of cell indices and their counts (CSR float32).
+
+        Parameters
+        ----------
+        size
+            Cells of a block, at most.
+        genes
+            int (n_genes,): columns. None: all.
+
+        Returns
+        -------
+        Pairs of int64 (n,), ascending, and CSR float32 (n, n_genes); every cell is in one of them.
+        """
         ...

@@ -115,7 +115,23 @@ class AeacusEncoder(CheckpointEncoder):
     def embed(
         self, network: torch.nn.Module, counts: sp.csr_matrix, library: NDArray[np.float64], index: NDArray[np.int64]
     ) -> torch.Tensor:
-        """Return the hidden units (n, 384): the total that is scaled is that of all genes of the data."""
+        """Return the hidden units (n, 384): the total that is scaled is that of all genes of the data.
+
+        Parameters
+        ----------
+        network
+            The network, where it shall run.
+        counts
+            CSR (n, n_vocabulary): counts of the genes of the vocabulary.
+        library
+            float64 (n,): total counts over all genes of the data.
+        index
+            int64 (n,): positions of the cells in their source, which name their random streams.
+
+        Returns
+        -------
+        float (n, 384).
+        """
         import torch
 
         x = counts.copy()

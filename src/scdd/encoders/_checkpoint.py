@@ -116,6 +116,15 @@ class CheckpointEncoder(Encoder):
     def match(self, cells: Cells) -> GeneMatch:
         """Find the genes of the cells in the vocabulary.
 
+        Parameters
+        ----------
+        cells
+            The cells, their genes and the highly variable ones.
+
+        Returns
+        -------
+        Which gene of the cells is which of the vocabulary.
+
         Raises
         ------
         scdd.errors.GeneError
@@ -137,7 +146,15 @@ class CheckpointEncoder(Encoder):
         return self.__dict__ | {"_matched": None}
 
     def fit(self, cells: Cells, *, seed: int) -> None:
-        """Check that the genes are known, and take the seed."""
+        """Check that the genes are known, and take the seed.
+
+        Parameters
+        ----------
+        cells
+            The cells, their genes and the highly variable ones.
+        seed
+            Of everything random.
+        """
         match = self.match(cells)
         self.seed = seed
         known = {"unknown", match.vocabulary_ids.species, *self.info.species.split(", ")}
@@ -180,7 +197,17 @@ class CheckpointEncoder(Encoder):
         return out
 
     def network(self, device: str = "cpu") -> torch.nn.Module:
-        """Return the frozen network on a device; it is read once."""
+        """Return the frozen network on a device; it is read once.
+
+        Parameters
+        ----------
+        device
+            Where it runs, as torch names it.
+
+        Returns
+        -------
+        The network, frozen.
+        """
         import torch
 
         device = device.replace("gpu", "cuda")
@@ -208,7 +235,13 @@ class CheckpointEncoder(Encoder):
         return {"seed": np.frombuffer(str(self.seed).encode(), np.uint8)} if self.info.stochastic else {}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take back the seed."""
+        """Take back the seed.
+
+        Parameters
+        ----------
+        arrays
+            What ``arrays()`` gave, by name.
+        """
         self.seed = int(arrays["seed"].tobytes().decode())
 
     @property

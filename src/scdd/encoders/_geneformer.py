@@ -176,7 +176,23 @@ class GeneformerEncoder(CheckpointEncoder):
     def embed(
         self, network: torch.nn.Module, counts: sp.csr_matrix, library: NDArray[np.float64], index: NDArray[np.int64]
     ) -> torch.Tensor:
-        """Return the mean of the second to last layer over genes (n, dim)."""
+        """Return the mean of the second to last layer over genes (n, dim).
+
+        Parameters
+        ----------
+        network
+            The network, where it shall run.
+        counts
+            CSR (n, n_vocabulary): counts of the genes of the vocabulary.
+        library
+            float64 (n,): total counts over all genes of the data.
+        index
+            int64 (n,): positions of the cells in their source, which name their random streams.
+
+        Returns
+        -------
+        float (n, dim).
+        """
         import torch
 
         device = next(network.parameters()).device

@@ -46,7 +46,15 @@ class PCAEncoder(Encoder):
         return f"pca:{self.n_components if self.components is None else len(self.components)}"
 
     def fit(self, cells: Cells, *, seed: int) -> None:
-        """Fit the components."""
+        """Fit the components.
+
+        Parameters
+        ----------
+        cells
+            The cells, their genes and the highly variable ones.
+        seed
+            Of everything random.
+        """
         from sklearn.decomposition import PCA
 
         source = cells.source
@@ -64,7 +72,21 @@ class PCAEncoder(Encoder):
         self.components, self.mean = pca.components_.astype(np.float32), pca.mean_.astype(np.float32)
 
     def encode(self, cells: Cells, *, batch_size: int = 4096, device: str = "cpu") -> NDArray[np.float32]:
-        """Return the scores (n_obs, n_components)."""
+        """Return the scores (n_obs, n_components).
+
+        Parameters
+        ----------
+        cells
+            The cells; ``cells.source.blocks`` gives raw counts block by block.
+        batch_size
+            Cells that are embedded at once.
+        device
+            Where a network runs, as torch names it.
+
+        Returns
+        -------
+        float32 (n_obs, n_components).
+        """
         if self.components is None or self.mean is None:
             msg = "Encoder 'pca' has not been fitted yet."
             raise NotTrainedError(msg)
@@ -82,6 +104,12 @@ class PCAEncoder(Encoder):
         return {"components": self.components, "mean": self.mean}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take back components and mean."""
+        """Take back components and mean.
+
+        Parameters
+        ----------
+        arrays
+            What ``arrays()`` gave, by name.
+        """
         self.components, self.mean = arrays["components"], arrays["mean"]
         self.n_components = len(self.components)

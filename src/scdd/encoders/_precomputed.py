@@ -36,11 +36,33 @@ class PrecomputedEncoder(Encoder):
         return f"precomputed:{self.key}"
 
     def fit(self, cells: Cells, *, seed: int) -> None:
-        """Check that the embedding is there."""
+        """Check that the embedding is there.
+
+        Parameters
+        ----------
+        cells
+            The cells, their genes and the highly variable ones.
+        seed
+            Of everything random.
+        """
         self._embedding(cells)
 
     def encode(self, cells: Cells, *, batch_size: int = 4096, device: str = "cpu") -> NDArray[np.float32]:
-        """Return the embedding of the cells."""
+        """Return the embedding of the cells.
+
+        Parameters
+        ----------
+        cells
+            The cells; ``cells.source.blocks`` gives raw counts block by block.
+        batch_size
+            Cells that are embedded at once.
+        device
+            Where a network runs, as torch names it.
+
+        Returns
+        -------
+        float32 (n_obs, dim).
+        """
         return np.asarray(self._embedding(cells), dtype=np.float32)
 
     def _embedding(self, cells: Cells) -> NDArray[np.floating]:

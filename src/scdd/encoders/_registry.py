@@ -29,6 +29,15 @@ class EncoderRegistry(Registry[type[Encoder]]):
     def get(self, name: str) -> type[Encoder]:
         """Return the class registered under ``name``, here or by an installed package.
 
+        Parameters
+        ----------
+        name
+            Name of the encoder, without argument.
+
+        Returns
+        -------
+        The class.
+
         Raises
         ------
         scdd.errors.InputError

@@ -101,7 +101,15 @@ class ScddBaseEncoder(CheckpointEncoder):
         return self.path / _WEIGHTS, self.path / _CONFIG
 
     def fit(self, cells: Cells, *, seed: int) -> None:
-        """Check that the genes are known, and take the mean expression of the cells."""
+        """Check that the genes are known, and take the mean expression of the cells.
+
+        Parameters
+        ----------
+        cells
+            The cells, their genes and the highly variable ones.
+        seed
+            Of everything random.
+        """
         super().fit(cells, seed=seed)
         assert self.coverage is not None
         source, total, n = cells.source, np.zeros(len(self.genes)), 0
@@ -117,11 +125,27 @@ class ScddBaseEncoder(CheckpointEncoder):
         return {} if self._centre is None else {"centre": self._centre}
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take back the mean expression."""
+        """Take back the mean expression.
+
+        Parameters
+        ----------
+        arrays
+            What ``arrays()`` gave, by name.
+        """
         self._centre = arrays.get("centre")
 
     def match(self, cells: Cells) -> GeneMatch:
-        """Find the genes of the cells in the vocabulary; few are asked for where the vocabulary is small."""
+        """Find the genes of the cells in the vocabulary; few are asked for where the vocabulary is small.
+
+        Parameters
+        ----------
+        cells
+            The cells, their genes and the highly variable ones.
+
+        Returns
+        -------
+        Which gene of the cells is which of the vocabulary.
+        """
         self.min_genes = min(self.min_genes, len(self.genes))
         return super().match(cells)
 
@@ -144,7 +168,23 @@ class ScddBaseEncoder(CheckpointEncoder):
     def embed(
         self, network: torch.nn.Module, counts: sp.csr_matrix, library: NDArray[np.float64], index: NDArray[np.int64]
     ) -> torch.Tensor:
-        """Return the embedding (n, dim), each row of mean 0 and variance 1."""
+        """Return the embedding (n, dim), each row of mean 0 and variance 1.
+
+        Parameters
+        ----------
+        network
+            The network, where it shall run.
+        counts
+            CSR (n, n_vocabulary): counts of the genes of the vocabulary.
+        library
+            float64 (n,): total counts over all genes of the data.
+        index
+            int64 (n,): positions of the cells in their source, which name their random streams.
+
+        Returns
+        -------
+        float (n, dim).
+        """
         import torch
 
         base = cast("BaseNetwork", network)

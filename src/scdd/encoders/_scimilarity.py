@@ -88,7 +88,23 @@ class SCimilarityEncoder(CheckpointEncoder):
     def embed(
         self, network: torch.nn.Module, counts: sp.csr_matrix, library: NDArray[np.float64], index: NDArray[np.int64]
     ) -> torch.Tensor:
-        """Return the embedding (n, 128) of length 1: the counts of its own genes are the total that is scaled."""
+        """Return the embedding (n, 128) of length 1: the counts of its own genes are the total that is scaled.
+
+        Parameters
+        ----------
+        network
+            The network, where it shall run.
+        counts
+            CSR (n, n_vocabulary): counts of the genes of the vocabulary.
+        library
+            float64 (n,): total counts over all genes of the data.
+        index
+            int64 (n,): positions of the cells in their source, which name their random streams.
+
+        Returns
+        -------
+        float (n, 128).
+        """
         import torch
 
         x = counts.copy()

@@ -51,11 +51,37 @@ class ScviEncoder(Encoder):
 
     @classmethod
     def from_argument(cls, argument: str, *, trust: bool = False) -> Encoder:
-        """Return the encoder of a saved model."""
+        """Return the encoder of a saved model.
+
+        Parameters
+        ----------
+        argument
+            Folder of the saved model.
+        trust
+            Whether files may be loaded that could run code.
+
+        Returns
+        -------
+        The encoder.
+        """
         return SavedScviEncoder(argument, trust=trust)
 
     def encode(self, cells: Cells, *, batch_size: int = 4096, device: str = "cpu") -> NDArray[np.float32]:
-        """Return the posterior means of the cells."""
+        """Return the posterior means of the cells.
+
+        Parameters
+        ----------
+        cells
+            The cells; ``cells.source.blocks`` gives raw counts block by block.
+        batch_size
+            Cells that are embedded at once.
+        device
+            Where a network runs, as torch names it.
+
+        Returns
+        -------
+        float32 (n_obs, n_latent).
+        """
         if cells.adata is None:
             msg = "Encoder 'scvi' needs the AnnData of the cells."
             raise EncoderError(msg)

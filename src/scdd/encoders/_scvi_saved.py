@@ -134,7 +134,21 @@ class SavedScviEncoder(CheckpointEncoder):
         return module
 
     def encode(self, cells: Cells, *, batch_size: int | None = None, device: str = "cpu") -> NDArray[np.float32]:
-        """Return the posterior means (n_obs, n_latent) float32 of all cells."""
+        """Return the posterior means (n_obs, n_latent) float32 of all cells.
+
+        Parameters
+        ----------
+        cells
+            The cells; ``cells.source.blocks`` gives raw counts block by block.
+        batch_size
+            Cells that are embedded at once.
+        device
+            Where a network runs, as torch names it.
+
+        Returns
+        -------
+        float32 (n_obs, n_latent).
+        """
         if cells.adata is not None:
             obs = obs_frame(cells.adata)
             self._obs = obs if cells.kept is None else obs.iloc[cells.kept]

@@ -100,7 +100,17 @@ class Objective(ABC, Generic[C]):
 
     @classmethod
     def why_off(cls, n_classes: int) -> str | None:
-        """Say why the objective cannot be used with so many classes; None if it can."""
+        """Say why the objective cannot be used with so many classes; None if it can.
+
+        Parameters
+        ----------
+        n_classes
+            Number of classes.
+
+        Returns
+        -------
+        The reason, as text, or None.
+        """
         if n_classes < 1:
             return f"Objective {cls.name!r} needs at least one class, got n_classes={n_classes}."
         if cls.needs_classes and n_classes < 2:
@@ -173,7 +183,17 @@ class Objective(ABC, Generic[C]):
         return self.value(Step(syn_x, syn_y, real_x, real_y, classes, int(step)))
 
     def value(self, step: Step) -> Tensor:
-        """Return the scalar loss of a checked step."""
+        """Return the scalar loss of a checked step.
+
+        Parameters
+        ----------
+        step
+            Rows, cells and the classes that both have, all checked.
+
+        Returns
+        -------
+        Scalar, differentiable with respect to the synthetic rows.
+        """
         self._sync()
         return self._loss(step)
 

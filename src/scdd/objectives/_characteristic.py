@@ -74,12 +74,28 @@ class CharacteristicMatching(Objective[CharacteristicConfig]):
     _smooth = 1e-3  # the square root is rounded off below this; amplitudes are at most 1
 
     def set_projection(self, projection: Projection) -> None:
-        """Use this projection of the features instead of the whitened principal components."""
+        """Use this projection of the features instead of the whitened principal components.
+
+        Parameters
+        ----------
+        projection
+            Takes (n, d) features to (n, n_components).
+        """
         self._given = projection
         self._fitted = 0
 
     def frequencies(self, step: int) -> Tensor:
-        """Return the frequencies of a step: (n_components, n_frequencies)."""
+        """Return the frequencies of a step: (n_components, n_frequencies).
+
+        Parameters
+        ----------
+        step
+            Number of the step; the same seed and step give the same result.
+
+        Returns
+        -------
+        float (n_components, n_frequencies), in units of one over the features.
+        """
         self._sync()
         n = self.config.n_frequencies
         normal = torch.randn(self._projection.weight.shape[1], n, generator=self._stream(step))

@@ -90,13 +90,41 @@ class Combination(Objective[CombinationConfig]):
             term.real = self.real
 
     def calibrate(self, syn_x: Tensor, syn_y: Tensor, real_x: Tensor, real_y: Tensor, step: int = 0) -> None:
-        """Set the scales from the value of each term for these rows; ``loss`` does it by itself at its first call."""
+        """Set the scales from the value of each term for these rows; ``loss`` does it by itself at its first call.
+
+        Parameters
+        ----------
+        syn_x
+            float (m, d): features of synthetic rows.
+        syn_y
+            int64 (m,): their classes.
+        real_x, real_y
+            float (n, d), int64 (n,): a batch of real cells.
+        step
+            Number of the step.
+        """
         self.scales = {}
         with torch.no_grad():
             self.loss(syn_x, syn_y, real_x, real_y, step)
 
     def values(self, syn_x: Tensor, syn_y: Tensor, real_x: Tensor, real_y: Tensor, step: int) -> dict[str, float]:
-        """Return the value of each term as it is, not scaled or weighted: for histories and reports."""
+        """Return the value of each term as it is, not scaled or weighted: for histories and reports.
+
+        Parameters
+        ----------
+        syn_x
+            float (m, d): features of synthetic rows.
+        syn_y
+            int64 (m,): their classes.
+        real_x, real_y
+            float (n, d), int64 (n,): a batch of real cells.
+        step
+            Number of the step.
+
+        Returns
+        -------
+        Value by the name of the term.
+        """
         with torch.no_grad():
             return {name: float(term.loss(syn_x, syn_y, real_x, real_y, step)) for name, term in self.terms.items()}
 

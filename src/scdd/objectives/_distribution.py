@@ -53,11 +53,27 @@ class DistributionMatching(Objective[DistributionConfig]):
     config_class: ClassVar[type[DistributionConfig]] = DistributionConfig
 
     def set_network(self, network: Network) -> None:
-        """Embed by this network of standardised features from now on, instead of by random ones."""
+        """Embed by this network of standardised features from now on, instead of by random ones.
+
+        Parameters
+        ----------
+        network
+            Takes (n, d) features.
+        """
         self._given = network
 
     def network(self, step: int) -> Network:
-        """Return the network of a step; it takes features centred and scaled over all classes."""
+        """Return the network of a step; it takes features centred and scaled over all classes.
+
+        Parameters
+        ----------
+        step
+            Number of the step; the same seed and step give the same result.
+
+        Returns
+        -------
+        The network, which takes (n, d) features.
+        """
         given: Network | None = getattr(self, "_given", None)
         if given is not None:
             return given

@@ -79,11 +79,27 @@ class GradientMatching(Objective[GradientConfig]):
     config_class: ClassVar[type[GradientConfig]] = GradientConfig
 
     def set_network(self, network: Network) -> None:
-        """Use this classifier of standardised features from now on, instead of random and pooled ones."""
+        """Use this classifier of standardised features from now on, instead of random and pooled ones.
+
+        Parameters
+        ----------
+        network
+            Takes (n, d) features to (n, n_classes) logits.
+        """
         self._given = network
 
     def network(self, step: int) -> Network:
-        """Return the classifier of a step; it takes features centred and scaled as in ``standardised``."""
+        """Return the classifier of a step; it takes features centred and scaled as in ``standardised``.
+
+        Parameters
+        ----------
+        step
+            Number of the step; the same seed and step give the same result.
+
+        Returns
+        -------
+        The classifier, which takes (n, d) features to (n, n_classes) logits.
+        """
         self._sync()
         given: Network | None = getattr(self, "_given", None)
         if given is not None:
@@ -96,7 +112,17 @@ class GradientMatching(Objective[GradientConfig]):
         return self._trained(member, stage)
 
     def standardised(self, x: Tensor) -> Tensor:
-        """Return x (n, d) minus the mean of the class means, over one common scale."""
+        """Return x (n, d) minus the mean of the class means, over one common scale.
+
+        Parameters
+        ----------
+        x
+            float (n, d): features.
+
+        Returns
+        -------
+        float (n, d).
+        """
         self._sync()
         return (x - self._center) / self._scale
 

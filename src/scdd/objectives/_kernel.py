@@ -71,12 +71,32 @@ class KernelRidge(Objective[KernelConfig]):
     config_class: ClassVar[type[KernelConfig]] = KernelConfig
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Return x (n, d), centred and scaled so that a row has a squared length of about 1."""
+        """Return x (n, d), centred and scaled so that a row has a squared length of about 1.
+
+        Parameters
+        ----------
+        x
+            float (n, d): features.
+
+        Returns
+        -------
+        float (n, d).
+        """
         self._sync()
         return (x - self._center) / (self._scale * self.n_features**0.5)
 
     def kernel(self, a: Tensor, b: Tensor) -> Tensor:
-        """Return the kernel (n, m) between scaled rows a (n, d) and b (m, d)."""
+        """Return the kernel (n, m) between scaled rows a (n, d) and b (m, d).
+
+        Parameters
+        ----------
+        a, b
+            float (n, d) and (m, d): scaled rows.
+
+        Returns
+        -------
+        float (n, m).
+        """
         config = self.config
         product = a @ b.T
         a2, b2 = a.square().sum(1)[:, None], b.square().sum(1)[None, :]
@@ -89,7 +109,19 @@ class KernelRidge(Objective[KernelConfig]):
         return total
 
     def predict(self, syn_x: Tensor, syn_y: Tensor, x: Tensor) -> Tensor:
-        """Return the predicted indicator minus 1 / K, (n, K), of x (n, d), by the regression on rows (m, d), (m,)."""
+        """Return the predicted indicator minus 1 / K, (n, K), of x (n, d), by the regression on rows (m, d), (m,).
+
+        Parameters
+        ----------
+        syn_x, syn_y
+            float (m, d), int64 (m,): the rows that the regression is fitted on.
+        x
+            float (n, d): features of the cells to predict.
+
+        Returns
+        -------
+        float (n, n_classes): the predicted indicator of each class minus 1 / n_classes.
+        """
         # the small system is solved in double precision: a single-precision Cholesky fails on near-equal rows
         wide = self.dtype if self.device.type == "mps" else torch.float64
         rows = self.scaled(syn_x)
