@@ -92,7 +92,8 @@ def _page(name: str, title: str) -> str:
             constants.append(_constant(f"{name}.{item}", f"`{thing!r}`"))
     if not documented and not constants:
         return ""
-    parts = [f"# {title}", inspect.getdoc(module) or ""]
+    # the target of the directive does not come through MyST, and the index of modules and links to a module need it
+    parts = [f'<span id="module-scdd.{name}"></span>', f"# {title}", inspect.getdoc(module) or ""]
     head = f"```{{eval-rst}}\n.. module:: scdd.{name}\n.. currentmodule:: scdd\n"
     table = ["\n.. autosummary::\n    :toctree: .\n", *documented] if documented else []
     parts.append("\n".join([head, *table, *constants, "```"]))
