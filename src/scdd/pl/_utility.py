@@ -13,7 +13,7 @@ from scdd import _keys
 from scdd._rng import stream
 from scdd.errors import ScddWarning
 from scdd.pl._composition import draw_pairs, value_axis
-from scdd.pl._ink import ink
+from scdd.pl._ink import ink, paper
 from scdd.pl._pair import Pair
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def draw_utility(table: pd.DataFrame, ax: Axes, *, classes: NDArray[np.integer],
         x, y = (float(place), 0.02) if vertical else (0.02, float(place))
         ax.text(
             x, y, "not scored" if vertical else "not scored: too few cells", fontsize=6, color=ink(0.58), rotation=90 * vertical,
+            # the line of the class would strike it through
+            bbox={"facecolor": paper(), "edgecolor": "none", "pad": 1},
             va="bottom" if vertical else "center", ha="center" if vertical else "left",
         )  # fmt: skip
     models = ", ".join(dict.fromkeys(table["model"]))
