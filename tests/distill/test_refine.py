@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import time
 
 import numpy as np
@@ -9,8 +11,9 @@ import pytest
 import torch
 
 from scdd.distill import Codes, RefineConfig, RowFeatures, refine
-from scdd.distill._refine import RealBatches, RefineResult
+from scdd.distill._refine import RealBatches, RefineResult, _Share
 from scdd.metrics import preprocess
+from scdd.module import SCDDModule
 from scdd.objectives import OBJECTIVES, build
 
 from ._toy import world
@@ -157,3 +160,32 @@ def test_deadline_ends_the_refinement():
 
 def test_noise_level_zero_still_moves_the_codes():
     assert displacement(*run(level=0.0)) > 0.01
+
+
+def test_share_of_the_hvgs_is_followed_between_its_expansions() -> None:
+    """To first order: value and slope are those of the module, and near them it is off by the square of the way."""
+    module = perturbed_rest(world().module)
+    z = torch.randn(6, module.shape.autoencoder.n_latent, generator=torch.Generator().manual_seed(0))
+    share = _Share(module, z)
+    torch.testing.assert_close(share(z), module.hvg_share(z))
+    near = z.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(share(near).sum(), near)
+    (exact,) = torch.autograd.grad(module.hvg_share(near).sum(), near)
+    torch.testing.assert_close(slope, exact)
+    assert slope.abs().max() > 1e-4
+    far, way = [], torch.randn(z.shape, generator=torch.Generator().manual_seed(1))
+    for step in (0.1, 0.05):
+        far.append(float((share(z + step * way) - module.hvg_share(z + step * way)).abs().max()))
+    assert far[1] < 0.4 * far[0]
+    assert (share(z + 1e3 * way) <= 1).all()
+
+
+def perturbed_rest(module: SCDDModule) -> SCDDModule:
+    """The module with other genes whose rates depend on the latent."""
+    module = copy.deepcopy(module)
+    rest = module.rest_decoder
+    with torch.no_grad():
+        rest.weight[1:] = 0.3 * torch.randn(rest.weight[1:].shape, generator=torch.Generator().manual_seed(2))
+        rest.weight[0] = -math.log(3 * max(rest.n_genes, 1))
+        rest.low[:], rest.high[:] = -20.0, 0.0
+    return module

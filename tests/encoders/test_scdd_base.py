@@ -104,7 +104,8 @@ def test_too_few_genes_are_refused(whole: Path):
 
 
 def test_fitted_encoders_can_be_sent_to_other_processes(whole: Path):
-    cells = _cells(laboratory(4))
+    adata = laboratory(4)
+    cells = Cells(MemorySource(adata.X, np.zeros(160, int), ["a"]), np.asarray(adata.var_names), np.empty(0, int))
     encoder = get(f"scdd-base:{whole}")
     encoder.fit(cells, seed=0)
     copy = pickle.loads(pickle.dumps(encoder))

@@ -19,7 +19,7 @@ from scdd.module import SCDDModule
 from scdd.objectives import Objective
 
 _MAX_REAL = 2048  # real cells in one step
-_KEEP_SHARE = 10  # steps for which the share of the HVGs in the counts of a row is kept: it hardly moves, and is dear
+_EXPAND = 4  # steps for which the share of the HVGs in the counts is expanded around where the rows were
 _PREPARE_STEPS = 4  # batches of real cells that the objective sees before the first step
 _PREPARE_OFFSET = 2**31  # their step numbers, apart from those of the steps
 _FEW_OFFSET = 2**30  # and those of the batches that are used again and again
@@ -101,6 +101,26 @@ class RowFeatures:
             return out
         towards, left = self.drawn
         return out[towards] + left[:, None] * (out - out[towards])
+
+
+class _Share:
+    """Share of the HVGs in the counts, its logarithm to first order in the latents.
+
+    It is a sum over all other genes and takes most of the time of a step; without its slope, free codes go astray.
+    """
+
+    def __init__(self, module: SCDDModule, z: Tensor) -> None:
+        self.z = z
+        near = z.clone().requires_grad_()
+        with torch.enable_grad():
+            log_share = module.hvg_share(near).log()
+        (self.slope,) = torch.autograd.grad(log_share.sum(), near)
+        self.log_share = log_share.detach()
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Return the share (n, 1) at latents (n, n_latent), below 1."""
+        moved = ((z - self.z) * self.slope).sum(1, keepdim=True)
+        return (self.log_share + moved).clamp_max(0).exp()
 
 
 class RealBatches:
@@ -199,9 +219,9 @@ def refine(
         for step in range(config.n_steps):
             moved = codes.moved(codes.z + scale * delta)
             z = moved.latents(features.module)
-            if step % _KEEP_SHARE == 0:
-                share = features.module.hvg_share(z.detach())
-            loss = objective.loss(features.at(z, share), codes.labels, *real(step), step)
+            if step % _EXPAND == 0:
+                share = _Share(features.module, z.detach())
+            loss = objective.loss(features.at(z, share(z)), codes.labels, *real(step), step)
             total = loss + config.leash * delta.square().mean()
             (delta.grad,) = torch.autograd.grad(total, delta)
             if not torch.isfinite(delta.grad).all():
