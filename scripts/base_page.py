@@ -183,7 +183,9 @@ def _verdict(wide: pd.DataFrame, columns: list[tuple[str, int]]) -> str:
         n = sum(scores.loc["scdd-base", column] < scores.loc["twin", column] for column in columns)
         behind += [f"{n} of {len(columns)} on {name}"] if n else []
     told = ", ".join(f"{n} of {len(few)} on {name}" for name, n in ahead.items())
-    twin = f"It is behind its random twin in {', '.join(behind)}." if behind else "It is ahead of its random twin in all."
+    twin = (
+        f"It is behind its random twin in {', '.join(behind)}." if behind else "It is ahead of its random twin in all."
+    )
     return f"Columns with 5 or 20 cells in which scdd-base is ahead of PCA of the cells given: {told}. {twin}"
 
 
