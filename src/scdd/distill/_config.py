@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from scdd._registry import Registry
 from scdd.distill._calibrate import CalibrationConfig
 from scdd.distill._refine import RefineConfig
+from scdd.errors import InputError
+
+SPACES = ("expression", "encoder")
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,9 @@ class DistillConfig:
     ----------
     objective
         Matching objective of the refinement (see :mod:`scdd.objectives`), or None for no refinement.
+    space
+        What the objective matches: ``"expression"`` of the HVGs, or ``"encoder"``: their embedding by the encoder of the
+        model (its latents, where that is ``"self"``), as a function of the expression of the HVGs.
     init
         Where rows start that stand for many cells (noisy rows stand for one cell each, chosen by herding): a name in
         :data:`scdd.distill.INITIALISERS`; or ``"noise"``: all codes are drawn from N(0, I), as in the paper.
@@ -60,6 +66,7 @@ class DistillConfig:
     """
 
     objective: str | Mapping[str, float] | None = "gradient"
+    space: str = "expression"
     init: str = "kmeans"
     code_noise: float = 0.2
     guidance: float = 0.0625
@@ -76,6 +83,11 @@ class DistillConfig:
     referee_splits: int = 1
     margin: float = 0.01
     refine: RefineConfig = field(default_factory=RefineConfig)
+
+    def __post_init__(self) -> None:
+        if self.space not in SPACES:
+            msg = f"space must be one of {', '.join(SPACES)}, got {self.space!r}."
+            raise InputError(msg)
 
 
 PRESETS: Registry[DistillConfig] = Registry("preset")

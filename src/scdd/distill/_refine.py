@@ -18,6 +18,8 @@ from scdd.encoders import ExpressionFeatures
 from scdd.module import SCDDModule
 from scdd.objectives import Objective
 
+Space = Callable[[Tensor], Tensor]
+
 _MAX_REAL = 2048  # real cells in one step
 _EXPAND = 4  # steps for which the share of the HVGs in the counts is expanded around where the rows were
 _PREPARE_STEPS = 4  # batches of real cells that the objective sees before the first step
@@ -168,6 +170,7 @@ def refine(
     *,
     scale: Tensor,
     config: RefineConfig,
+    space: Space | None = None,
     deadline: float | None = None,
     on_step: Callable[[float], None] | None = None,
 ) -> RefineResult:
@@ -187,6 +190,8 @@ def refine(
         Standard deviation of the latents within classes (n_latent,): steps are whitened by it.
     config
         Budget.
+    space
+        Differentiable function of features in whose values the objective matches; None: the features themselves.
     deadline
         Value of ``time.monotonic()`` at which to stop.
     on_step
@@ -208,6 +213,10 @@ def refine(
     >>> syn.uns["scdd"]["record"]["n_steps"] > 0
     True
     """
+
+    def seen(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        return batch if space is None else (space(batch[0]), batch[1])
+
     delta = torch.zeros_like(codes.z, requires_grad=True)
     optimizer = torch.optim.Adam([delta], lr=config.lr)
     kept: dict[int, Codes] = {}
@@ -215,13 +224,14 @@ def refine(
     status = "complete"
     try:
         for step in range(_PREPARE_STEPS):
-            objective.prepare(*real(_PREPARE_OFFSET + step))
+            objective.prepare(*seen(real(_PREPARE_OFFSET + step)))
         for step in range(config.n_steps):
             moved = codes.moved(codes.z + scale * delta)
             z = moved.latents(features.module)
             if step % _EXPAND == 0:
                 share = _Share(features.module, z.detach())
-            loss = objective.loss(features.at(z, share(z)), codes.labels, *real(step), step)
+            rows, labels = seen((features.at(z, share(z)), codes.labels))
+            loss = objective.loss(rows, labels, *seen(real(step)), step)
             total = loss + config.leash * delta.square().mean()
             (delta.grad,) = torch.autograd.grad(total, delta)
             if not torch.isfinite(delta.grad).all():

@@ -16,6 +16,7 @@ from scdd._threads import one_thread
 from scdd.data import Source
 from scdd.distill._config import DistillConfig
 from scdd.distill._decide import decide
+from scdd.distill._refine import Space
 from scdd.distill._rows import RowPlan
 from scdd.distill._task import Finish, Task, frozen
 from scdd.module import SCDDModule
@@ -65,6 +66,7 @@ def distill(
     seed: int,
     deadline: float | None = None,
     on_step: Callable[[float | None], None] | None = None,
+    space: Space | None = None,
 ) -> Distilled:
     """Distil the cells of a source into ``sizes[c]`` rows of each class c.
 
@@ -87,6 +89,9 @@ def distill(
     on_step
         Called with the loss after each step of a refinement, and with None after each candidate of the referee and when
         the rows are written; at most :func:`most_steps` times.
+    space
+        Differentiable function from the expression of the HVGs (n, n_hvg) to what the objective matches (n, d); None: the
+        expression itself.
 
     Returns
     -------
@@ -112,7 +117,7 @@ def distill(
     >>> rows.counts.shape, rows.status
     ((8, 60), 'complete')
     """
-    task = Task(module, source, latents, sizes, config, seed, deadline, on_step)
+    task = Task(module, source, latents, sizes, config, seed, deadline, on_step, space)
     record: dict[str, Any] = {"objective": "none", "n_steps": 0, "guidance": config.guidance, "inner": {}, "losses": []}
     record |= Finish().told(config)
     with deferred() as interrupt, one_thread():

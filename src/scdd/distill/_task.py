@@ -19,7 +19,7 @@ from scdd.data._moments import within_class_log_sd
 from scdd.distill._calibrate import calibrate
 from scdd.distill._config import DistillConfig
 from scdd.distill._levels import Denoising
-from scdd.distill._refine import RealBatches, RefineResult, RowFeatures, refine
+from scdd.distill._refine import RealBatches, RefineResult, RowFeatures, Space, refine
 from scdd.distill._rows import RenderedRows, RowPlan, render_rows
 from scdd.distill._start import Start, start_rows
 from scdd.module import SCDDModule
@@ -57,7 +57,7 @@ class Task:
 
     Attributes
     ----------
-    module, source, latents, sizes, config, seed, deadline, on_step
+    module, source, latents, sizes, config, seed, deadline, on_step, space
         As there.
     """
 
@@ -69,6 +69,7 @@ class Task:
     seed: int
     deadline: float | None
     on_step: Callable[[float | None], None] | None = None
+    space: Space | None = None
 
     @property
     def hvg(self) -> NDArray[np.bool_]:
@@ -107,7 +108,8 @@ class Task:
         """Move the codes along the objective, towards the cells of ``source``."""
         config, device = self.config, self.module.device
         assert config.objective is not None
-        hvg = self.module.hvg.cpu().numpy()
+        hvg = self.module.hvg
+        n_features = len(hvg) if self.space is None else self.space(torch.zeros(1, len(hvg), device=device)).shape[1]
         library = torch.from_numpy(start.plan.library.astype(np.float32)).to(device)
         corrections = None
         if start.evidence is not None:
@@ -118,11 +120,16 @@ class Task:
             start.codes,
             features,
             build(
-                config.objective, n_features=len(hvg), n_classes=len(source.class_names), seed=self.seed, device=device
+                config.objective,
+                n_features=n_features,
+                n_classes=len(source.class_names),
+                seed=self.seed,
+                device=device,
             ),
             self._real(source),
             scale=self.module.within_sd,
             config=replace(config.refine, n_steps=n_steps),
+            space=self.space,
             deadline=self.deadline,
             on_step=self.on_step,
         )

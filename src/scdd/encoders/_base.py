@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +17,7 @@ from scdd.errors import EncoderError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
     from scdd._genes import GeneMatch
 
@@ -208,6 +209,31 @@ class Encoder(ABC):
         check_embedding(embedding, cells.source.n_obs, self.info.name)
         self.embedding_digest = self.embedding_digest or hashlib.sha256(embedding.tobytes()).hexdigest()
         return EmbeddingFeatures(embedding)
+
+    def space(self, cells: Cells, *, device: str = "cpu") -> Callable[[Tensor], Tensor]:
+        """Return the embedding as a differentiable function of the expression of the HVGs, for objectives to match in.
+
+        Parameters
+        ----------
+        cells
+            The cells whose genes and HVGs these are.
+        device
+            Where a network runs.
+
+        Returns
+        -------
+        A function from log-normalised expression (n, n_hvg) to embeddings (n, dim).
+
+        Raises
+        ------
+        EncoderError
+            If the encoder has no such function: by default none has.
+        """
+        msg = (
+            f"Encoder {self.info.name!r} gives no gradient of its embedding with respect to the expression of the HVGs, so "
+            'nothing can be matched there. Match in space="expression".'
+        )
+        raise EncoderError(msg)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what must be saved."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from scdd.encoders._base import Cells, Encoder, EncoderInfo
 from scdd.encoders._registry import ENCODERS
 from scdd.encoders._self import ExpressionFeatures
 from scdd.errors import EncoderError, InputError, NotTrainedError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MAX_CELLS = 50_000
 
@@ -96,6 +99,26 @@ class PCAEncoder(Encoder):
             x = expression(index, counts, cells.source.library[index])
             out[index] = (x - self.mean) @ self.components.T
         return out
+
+    def space(self, cells: Cells, *, device: str = "cpu") -> Callable[[Tensor], Tensor]:
+        """Return the scores as a differentiable function of the expression of the HVGs.
+
+        Parameters
+        ----------
+        cells, device
+            As in :meth:`Encoder.space`.
+
+        Returns
+        -------
+        A function from log-normalised expression (n, n_hvg) to scores (n, n_components).
+        """
+        import torch
+
+        if self.components is None or self.mean is None:
+            msg = "Encoder 'pca' has not been fitted yet."
+            raise NotTrainedError(msg)
+        components, mean = (torch.from_numpy(array).to(device) for array in (self.components, self.mean))
+        return lambda x: (x - mean) @ components.T
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return components and mean."""

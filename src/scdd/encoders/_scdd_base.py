@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -199,6 +199,44 @@ class ScddBaseEncoder(CheckpointEncoder):
             self._posterior(base, present),
         )
         return base.of_sparse(*(torch.from_numpy(array).to(device) for array in arrays))
+
+    def space(self, cells: Cells, *, device: str = "cpu") -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return the embedding as a differentiable function of the expression of the HVGs, as of a panel of these genes.
+
+        Parameters
+        ----------
+        cells, device
+            As in :meth:`Encoder.space`.
+
+        Returns
+        -------
+        A function from log-normalised expression (n, n_hvg) to embeddings (n, dim).
+        """
+        import torch
+
+        network = cast("BaseNetwork", self.network(device))
+        target = self.match(cells).target[cells.hvg]
+        known = np.flatnonzero(target >= 0)
+        if len(known) < min(self.needs_genes, len(self.genes)):
+            msg = (
+                f"Encoder 'scdd-base' knows {len(known)} of the {len(target)} highly variable genes, and needs "
+                f'{self.needs_genes}. Choose more (n_top_genes), or match in space="expression".'
+            )
+            raise EncoderError(msg)
+        present, place = np.unique(target[known], return_inverse=True)
+        centre = network.mean.cpu().numpy() if self._centre is None else self._centre
+        genes, columns, position, mean = (
+            torch.from_numpy(array).to(network.mean.device) for array in (present, known, place, centre[present])
+        )
+        share = 1e4 * network.fraction[genes].sum()
+
+        def embed(x: torch.Tensor) -> torch.Tensor:
+            rates = x[:, columns].expm1()
+            rates = rates.new_zeros(len(x), len(genes)).index_add(1, position, rates)  # two names of one gene
+            scaled = (rates * (share / rates.sum(1, keepdim=True).clamp_min(1e-6))).log1p()
+            return network.of_dense(scaled, genes, mean)
+
+        return embed
 
     def _posterior(self, network: BaseNetwork, present: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the covariance of the factors given the genes of the data; it is the same for all batches."""

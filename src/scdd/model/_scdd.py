@@ -321,7 +321,7 @@ class SCDD(ModelState, BaseModelClass):
         source = self._source
         seed = self._seed if seed is None else canonical_seed(seed)
         config = resolve_config(preset, objective=objective, generator=generator)
-        cells = class_sizes(source)
+        cells, space = class_sizes(source), self._space(config.space)
         sizes, found = resolve_sizes(n_per_class, fraction, cells, source.class_names, small_class=small_class)
         for message in found:
             warn(message)
@@ -339,7 +339,7 @@ class SCDD(ModelState, BaseModelClass):
                 source,
                 self.get_latent_representation(),
                 sizes,
-                config=config, seed=seed, deadline=until, on_step=on_step,
+                config=config, seed=seed, deadline=until, on_step=on_step, space=space,
             )  # fmt: skip
             bar.total = bar.n  # what the referee left out
         uns = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,6 +94,14 @@ class ModelState:
         genes, hvg = np.asarray(self._meta.genes), self.module.hvg.cpu().numpy()
         cells = Cells(source, genes, hvg, KeptObsm(adata.obsm, slice(None)), adata, var_frame(adata))
         return self._encoder.features(cells, device=self._device)
+
+    def _space(self, name: str) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """Return what an objective matches, as a function of the expression of the HVGs; None: that expression itself."""
+        if name == "expression":
+            return None
+        if self._encoder.info.name == "self":
+            return self.module.autoencoder.encode
+        return self._encoder.space(self._cells(self.module.hvg.cpu().numpy()), device=str(self.module.device))
 
     @property
     def status(self) -> dict[str, str]:
