@@ -74,15 +74,15 @@ def test_interrupted_training(small: AnnData, monkeypatch: pytest.MonkeyPatch, k
 def test_interrupted_refinement(small: AnnData, monkeypatch: pytest.MonkeyPatch, preset: str) -> None:
     from scdd.distill import RowFeatures
 
-    true, calls = RowFeatures.__call__, []
+    true, calls = RowFeatures.at, []
 
-    def call(self: Any, codes: Any) -> Any:
+    def call(self: Any, *args: Any) -> Any:
         calls.append(1)
         if len(calls) == 25:
             raise KeyboardInterrupt
-        return true(self, codes)
+        return true(self, *args)
 
-    monkeypatch.setattr(RowFeatures, "__call__", call)
+    monkeypatch.setattr(RowFeatures, "at", call)
     _whole(_run(small, preset=preset), "interrupted")
     assert len(calls) == 25
 
@@ -129,12 +129,12 @@ if __name__ == "__main__":
     undo()
     model = scdd.model.SCDD.from_checked(scdd.pp.check(adata), adata)
     model.train(1, progress=False, generator=False)
-    undo = at(RowFeatures, "__call__", 10)
+    undo = at(RowFeatures, "at", 10)
     print(model.distill(2, progress=False, preset="paper").uns["scdd"]["status"])
     undo()
     print(signal.getsignal(signal.SIGINT) is handler)
     undo = at(Autoencoder, "loss", 5)
-    at(RowFeatures, "__call__", 1)
+    at(RowFeatures, "at", 1)
     syn = scdd.tl.distill(adata, 2, progress=False, preset="paper")
     print(syn.uns["scdd"]["status"], syn.n_obs)
 """
