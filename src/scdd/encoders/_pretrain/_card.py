@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scdd.encoders._pretrain._train import Pretraining
 
 FORMAT = "scdd-base"
+_LEVELS = 31  # whole numbers on either side of 0: their errors average out over the genes of a cell
 _PACKAGES = ("scdd", "numpy", "scipy", "torch")
 
 
@@ -82,12 +83,13 @@ def card(
 
 
 def weights(state: dict[str, torch.Tensor]) -> dict[str, NDArray[Any]]:
-    """Return the weights by name: the vectors of the genes, by far the most, as whole numbers from -127 to 127.
+    """Return the weights by name: the vectors of the genes, by far the most, as whole numbers from -31 to 31.
 
-    Each gene has a step of its own, which goes into its scale and its noise; layers are kept in half precision.
+    A wheel packs these into less than six bits. Each gene has a step of its own, which goes into its scale and its noise;
+    layers are kept in half precision.
     """
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
-    step = np.maximum(np.abs(arrays["table"]).max(axis=1), 1e-12) / 127
+    step = np.maximum(np.abs(arrays["table"]).max(axis=1), 1e-12) / _LEVELS
     arrays["table"] = np.rint(arrays["table"] / step[:, None]).astype(np.int8)
     arrays["scale"] = (arrays["scale"] * step).astype(np.float32)
     arrays["noise"] = (arrays["noise"] * step**2).astype(np.float32)
