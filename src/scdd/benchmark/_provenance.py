@@ -110,7 +110,7 @@ class Provenance:
         """Tell how long this call took, also where it was stopped: the hours of a grid are the sum over its calls."""
         if self.path is None:
             return
-        self._told["calls"][-1] |= {"seconds": round(seconds, 1), "n_jobs": n_jobs}
+        self._told["calls"][-1] |= {"seconds": round(seconds, 3), "n_jobs": n_jobs}
         self.write()
 
     def exists(self) -> bool:
