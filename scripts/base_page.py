@@ -231,7 +231,7 @@ def speed_table(path: Path) -> str:
     lines = [f"| encoder | {' | '.join(numbers)} |", "|---|" + "---|" * len(numbers)]
     for _, row in table.iterrows():
         lines.append(f"| {row['encoder']} | {' | '.join(f'{row[name]:,.0f}' for name in numbers)} |")
-    intro = "On one core of a machine that did other work too, whole calls of {func}`scdd.tl.embed`, all genes of the bundled pancreas:"
+    intro = "On two cores, whole calls of {func}`scdd.tl.embed`, all genes of the bundled pancreas:"
     return "\n".join([intro, "", *lines])
 
 
