@@ -129,8 +129,10 @@ syn = scdd.tl.distill(adata, encoder="scdd-base:my_base")
 
 or `scdd pretrain a.h5ad b.h5ad --labels-key cell_type --out my_base`, or, with other keys for each, a list of studies in JSON:
 `scdd pretrain studies.json --out my_base`. Files may stay on disk (`backed=True`). A training that was interrupted goes on
-from its last checkpoint when the same call is made again; on a CPU the result is the same bit for bit. It runs on one device,
-`device="cuda"` with products in bfloat16. A class of one name in two data sets is taken for the same: give different names
+from its last checkpoint when the same call is made again; on a CPU the result is the same bit for bit. On CUDA, products are
+taken in bfloat16. Several GPUs, or machines, train together where `torchrun` starts the processes
+(`torchrun --nproc-per-node 4 -m scdd pretrain ...`): each draws cells of its own, and gradients are averaged. This was tested
+on CPUs. A class of one name in two data sets is taken for the same: give different names
 where it is not. {{class}}`scdd.encoders.PretrainConfig` has sizes, budget and weights of the losses.
 """
 

@@ -2,13 +2,13 @@
 
     SCDD_DATA=/data python scripts/encoder_probe.py results/probe.csv --sets kang enge
     SCDD_DATA=/data python scripts/encoder_probe.py results/probe.csv --sets zheng --encoder loo/pbmc_facs_zheng
+    SCDD_DATA=/data python scripts/encoder_probe.py results/probe.csv --sets kang enge --only scvi
 
 Training and test cells are those of the tasks of the benchmark (donors, animals or chemistries held out where there are
 any). Of the training cells, 5, 20 or all of each class are given. PCA and scVI are fitted to the cells that are given and to
 no others, and scdd-base takes the mean of these cells off; ``pca_all`` is fitted to all training cells, whose labels stay
 hidden. Scores are balanced accuracies over the classes with at least 5 test cells and 5 training cells; of larger sets, 3,000 training and 3,000
-test cells are used. Rows that are in the file are not
-measured again.
+test cells are used. What is in the file is not measured again.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ LEAST = 5  # cells of a class, in training and in test
 MOST = 3000  # training and test cells that are used at all
 DRAWS = 3  # of the few cells
 SCVI_STEPS = 1000
+
+KEYS = ["set", "split", "per_class", "draw"]
+RIVALS = ("pca_all", "pca", "scvi")
 
 Pair = tuple[NDArray[Any], NDArray[Any]]
 
@@ -151,8 +154,8 @@ def scvi(train: Any, test: Any, fitted: NDArray[np.int64]) -> Pair:
     return first, second
 
 
-def representations(name: str, split: int, encoders: dict[str, str], *, with_scvi: bool) -> Iterator[dict[str, Any]]:
-    """Yield the scores of all representations on one split of one set."""
+def scores(name: str, split: int, encoders: dict[str, str], rivals: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Yield the scores of encoders and rivals on one split of one set."""
     task = SETS[name]
     train, test = task.cells(split)
     y, y_test = (x.obs[task.labels_key].astype(str).to_numpy() for x in (train, test))
@@ -160,14 +163,14 @@ def representations(name: str, split: int, encoders: dict[str, str], *, with_scv
     scored = [k for k in counts.index if counts[k] >= LEAST and counts_test.get(k, 0) >= LEAST]
     kept, kept_test = (_some(np.flatnonzero(np.isin(labels, scored)), split) for labels in (y, y_test))
     train, test, y, y_test = train[kept].copy(), test[kept_test].copy(), y[kept], y_test[kept_test]
-    fixed = {"pca_all": pca(train, test, np.arange(len(y)), task.labels_key)}
+    fixed = {"pca_all": pca(train, test, np.arange(len(y)), task.labels_key)} if "pca_all" in rivals else {}
     for per_class in PER_CLASS:
         for draw in range(DRAWS if per_class else 1):
             known = given(y, per_class, 1000 * split + draw)
             own = fixed | {label: embed(train, test, known, spec) for label, spec in encoders.items()}
-            if per_class:
+            if per_class and "pca" in rivals:
                 own["pca"] = pca(train, test, known, task.labels_key)
-            if with_scvi and draw == 0:
+            if "scvi" in rivals and draw == 0:
                 own["scvi"] = scvi(train, test, known)
             facts = {"set": name, "split": split, "per_class": per_class, "draw": draw, "n_classes": len(scored)}
             for label, (a, b) in own.items():
@@ -184,22 +187,29 @@ def main() -> None:
     parser.add_argument("--encoder", default="scdd-base", help="encoder, as scdd.encoders.get takes it")
     parser.add_argument("--start", help="the encoder before its training")
     parser.add_argument("--splits", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--scvi", action="store_true", help="fit scVI too: slow")
+    parser.add_argument("--only", nargs="+", help="representations to measure; default: all but scvi, which is slow")
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)
     twin = random_twin(scdd.encoders.get(args.encoder).path, Path(tempfile.mkdtemp()))
     encoders = {"scdd-base": args.encoder, "twin": f"scdd-base:{twin}"} | ({"start": args.start} if args.start else {})
+    wanted = args.only or [*encoders, "pca_all", "pca"]
+    if unknown := sorted(set(wanted) - {*encoders, *RIVALS}):
+        parser.error(f"--only: {', '.join(unknown)} is not known.")
     for name in args.sets:
         refuse_seen(name, args.encoder)
         for split in args.splits:
-            before = pd.read_csv(args.out) if args.out.is_file() else pd.DataFrame(columns=["set", "split"])
-            if ((before["set"] == name) & (before["split"] == split)).any():
+            before = pd.read_csv(args.out) if args.out.is_file() else pd.DataFrame(columns=[*KEYS, "representation"])
+            measured = set(before.loc[(before["set"] == name) & (before["split"] == split), "representation"])
+            missing = [label for label in wanted if label not in measured]
+            if not missing:
                 continue
             start = time.perf_counter()
+            of_missing = {label: spec for label, spec in encoders.items() if label in missing}
             with warnings.catch_warnings(), one_thread():
                 warnings.simplefilter("ignore")  # classes of few cells are part of the sets
-                rows = pd.DataFrame(representations(name, split, encoders, with_scvi=args.scvi))
-            write_text(args.out, pd.concat([before, rows]).to_csv(index=False))
+                rows = pd.DataFrame(scores(name, split, of_missing, tuple(set(missing) & set(RIVALS))))
+            table = pd.concat([before, rows]).sort_values(KEYS, kind="stable")
+            write_text(args.out, table.to_csv(index=False))
             print(f"{name} split {split}: {time.perf_counter() - start:.0f} s", flush=True)
             print(rows.pivot_table(index="representation", columns=["probe", "per_class"], values="score").round(3))
 

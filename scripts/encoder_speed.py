@@ -2,15 +2,19 @@
 
     python scripts/encoder_speed.py pca:50 aeacus scimilarity:/models/scimilarity_v1.1 --cells 1000
     python scripts/encoder_speed.py scgpt:/models/scGPT_human --device cuda --batch-size 256
+    SCDD_DATA=/data python scripts/encoder_speed.py --untrained --cells 200
 
 The cells are those of the bundled pancreas data, drawn with replacement where more are asked for. The first call reads the
-weights and is not counted. On a machine that does other work too, seconds of CPU tell more than seconds.
+weights and is not counted. ``--untrained`` writes networks of the released sizes with drawn weights first, with what the
+tests use for their small ones, and measures these: a cell takes the same time whatever the weights are. On a machine that does other work too, seconds of CPU tell more than seconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,6 +23,22 @@ import pandas as pd
 
 import scdd
 from scdd._atomic import write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def untrained(folder: Path) -> list[str]:
+    """Write checkpoints of the released sizes with drawn weights; return their encoders."""
+    sys.path.insert(0, str(ROOT))
+    from tests.encoders import _checkpoints as made
+
+    found = {
+        "scimilarity": made.scimilarity(folder / "scimilarity", hidden=(1024, 1024, 1024), dim=128),
+        "scgpt": made.scgpt(folder / "scgpt", embsize=512, nheads=8, d_hid=512, nlayers=12),
+    }
+    for version, sizes in (("V1", (6, 256, 4, 512)), ("V2", (12, 768, 12, 3072))):
+        found[f"geneformer {version}"] = made.geneformer(folder / version, version, sizes=sizes)
+    return [f"{name.split()[0]}:{path}" for name, path in found.items()]
 
 
 def measure(encoder: str, n: int, *, device: str, batch_size: int | None) -> dict[str, object]:
@@ -34,7 +54,7 @@ def measure(encoder: str, n: int, *, device: str, batch_size: int | None) -> dic
     seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
-        "encoder": found.info.name,
+        "encoder": f"{found.info.name} {found.path.name}" if found.info.name == "geneformer" else found.info.name,
         "dim": table.shape[1],
         "cells": n,
         "device": device,
@@ -47,13 +67,18 @@ def measure(encoder: str, n: int, *, device: str, batch_size: int | None) -> dic
 def main() -> None:
     """Print one row per encoder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("encoders", nargs="+", help="as scdd.encoders.get takes them")
+    parser.add_argument("encoders", nargs="*", help="as scdd.encoders.get takes them")
+    parser.add_argument(
+        "--untrained", action="store_true", help="SCimilarity, scGPT and Geneformer, with drawn weights"
+    )
     parser.add_argument("--cells", type=int, default=1000)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--out", type=Path, help="also write the table (csv)")
     args = parser.parse_args()
-    rows = [measure(name, args.cells, device=args.device, batch_size=args.batch_size) for name in args.encoders]
+    with tempfile.TemporaryDirectory() as folder:
+        encoders = [*args.encoders, *(untrained(Path(folder)) if args.untrained else [])]
+        rows = [measure(name, args.cells, device=args.device, batch_size=args.batch_size) for name in encoders]
     table = pd.DataFrame(rows)
     print(table.to_string(index=False))
     if args.out is not None:

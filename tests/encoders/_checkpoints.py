@@ -108,19 +108,20 @@ SCGPT_ARGS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def scgpt(folder: Path, *, flash: bool = False, special: bool = True) -> Path:
-    """The folder of scGPT_human: with its heads for pretraining, as a plain state dict."""
+def scgpt(folder: Path, *, flash: bool = False, special: bool = True, **sizes: int) -> Path:
+    """The folder of scGPT_human: with its heads for pretraining, as a plain state dict; ``sizes`` replace arguments."""
+    args = SCGPT_ARGS | sizes
     tokens = read_json("gene_vocabs/default_census_vocab.json")
     n = len(tokens)
     if special:
         tokens |= {"<pad>": n, "<cls>": n + 1, "<eoc>": n + 2}
-    width, hidden = SCGPT_ARGS["embsize"], SCGPT_ARGS["d_hid"]
-    layer = nn.TransformerEncoderLayer(width, SCGPT_ARGS["nheads"], hidden, batch_first=True)
+    width = args["embsize"]
+    layer = nn.TransformerEncoderLayer(width, args["nheads"], args["d_hid"], batch_first=True)
     model = _Part(
         encoder=_Part(embedding=nn.Embedding(n + 3, width, padding_idx=n), enc_norm=nn.LayerNorm(width)),
         flag_encoder=nn.Embedding(2, width),
         value_encoder=_Part(linear1=nn.Linear(1, width), linear2=nn.Linear(width, width), norm=nn.LayerNorm(width)),
-        transformer_encoder=nn.TransformerEncoder(layer, SCGPT_ARGS["nlayers"], enable_nested_tensor=False),
+        transformer_encoder=nn.TransformerEncoder(layer, args["nlayers"], enable_nested_tensor=False),
         decoder=_Part(fc=nn.Sequential(nn.Linear(width, width), nn.LeakyReLU(), nn.Linear(width, 1))),
         mvc_decoder=_Part(gene2query=nn.Linear(width, width), W=nn.Linear(width, width, bias=False)),
     )
@@ -129,7 +130,7 @@ def scgpt(folder: Path, *, flash: bool = False, special: bool = True) -> Path:
         state = {name.replace("self_attn.in_proj_", "self_attn.Wqkv."): t for name, t in state.items()}
     folder.mkdir()
     torch.save(state, folder / "best_model.pt")
-    (folder / "args.json").write_text(json.dumps(SCGPT_ARGS))
+    (folder / "args.json").write_text(json.dumps(args))
     (folder / "vocab.json").write_text(json.dumps(tokens))
     return folder
 
@@ -148,16 +149,26 @@ def write_dictionary(path: Path, content: dict[str, Any], protocol: int = 4) -> 
 
 
 def geneformer(
-    root: Path, version: str, *, suffix: str = "pkl", weights: str = "model.safetensors", beside: bool = True
+    root: Path,
+    version: str,
+    *,
+    suffix: str = "pkl",
+    weights: str = "model.safetensors",
+    beside: bool = True,
+    sizes: tuple[int, int, int, int] = (3, 12, 2, 20),
 ) -> Path:
-    """The folder of a model within the released repository, with its dictionaries beside it or in it."""
+    """The folder of a model within the released repository, with its dictionaries beside it or in it.
+
+    ``sizes`` are its layers, their width, heads and the width of their perceptron.
+    """
     from safetensors.torch import save_file
     from transformers import BertConfig, BertForMaskedLM
 
     label = {"V1": "gc30M", "V2": "gc104M"}[version]
     tokens = read_json(f"geneformer_dicts/token_dictionary_{label}.json")
     config = BertConfig(
-        vocab_size=len(tokens), hidden_size=12, num_hidden_layers=3, num_attention_heads=2, intermediate_size=20,
+        vocab_size=len(tokens), num_hidden_layers=sizes[0], hidden_size=sizes[1], num_attention_heads=sizes[2],
+        intermediate_size=sizes[3],
         hidden_act="relu", max_position_embeddings={"V1": 2048, "V2": 4096}[version], pad_token_id=0,
         type_vocab_size=2, layer_norm_eps=1e-12,
     )  # fmt: skip

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
+import subprocess
+import sys
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import anndata
@@ -16,14 +19,16 @@ import scipy.sparse as sp
 import torch
 
 from scdd.data import BackedSource
-from scdd.encoders import PretrainConfig, Study, pretrain
+from scdd.encoders import PretrainConfig, ScddBaseEncoder, Study, pretrain
 from scdd.encoders._pretrain import _pretrain as pretraining
+from scdd.encoders._pretrain._card import weights
 from scdd.encoders._pretrain._corpus import build_corpus, choose_genes
-from scdd.encoders._pretrain._losses import between_batches, between_views, shared_classes
+from scdd.encoders._pretrain._losses import between_batches, between_views, shared_classes, total
 from scdd.encoders._pretrain._open import as_studies, open_study
 from scdd.encoders._pretrain._train import Pretraining
 from scdd.encoders._pretrain._views import Views
 from scdd.errors import CountsError, GeneError, InputError, InputTypeError, LabelError, TrainingError
+from scdd.io import read_model
 
 from ._pretraining import LEARNING, SMALL, laboratory, small, studies
 
@@ -329,6 +334,45 @@ def test_command_line(folder: Path, tmp_path: Path, capsys):
     (tmp_path / "config.json").write_text(json.dumps({"hiden": 8}))
     assert main(["pretrain", str(folder / "one.h5ad"), *options, "--overwrite"]) == 2
     assert "hiden" in capsys.readouterr().err
+
+
+def test_processes_average_their_gradients(folder: Path, tmp_path: Path):
+    """Two processes that torchrun starts take the step of the mean of their gradients, and write one encoder."""
+    studies(folder)
+    config = replace(SMALL, n_steps=1, cells_per_study=8)
+    (tmp_path / "config.json").write_text(json.dumps(asdict(config)))
+    (tmp_path / "studies.json").write_text(json.dumps([{"data": str(folder / "one.h5ad"), "labels_key": "cell_type"}]))
+    options = [str(tmp_path / "studies.json"), "--out", str(tmp_path / "e"), "--config", str(tmp_path / "config.json")]
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "scdd", "pretrain"]
+    done = subprocess.run(
+        [sys.executable, "-m", *torchrun, *options, "--device", "cpu"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Wrote") == 1
+    found = ScddBaseEncoder(tmp_path / "e")
+    assert found.card["processes"] == 2
+
+    opened = open_study(Study(folder / "one.h5ad", labels_key="cell_type"))
+    alone = Pretraining(
+        build_corpus([opened], choose_genes([opened], n_genes=config.n_genes, min_cells=5)), config, seed=0
+    )
+    halves = []
+    for batch in (0, 1):
+        alone.step = batch  # the batches of the two processes in their first step
+        total(alone._losses(), config)["loss"].backward()
+        alone._fill_gradients()
+        halves.append([p.grad.clone() for _, p in alone._parameters()])
+        alone.optimizer.zero_grad(set_to_none=True)
+    alone.step = 0
+    for (_, parameter), one, two in zip(alone._parameters(), *halves, strict=True):
+        parameter.grad = (one + two) / 2
+    torch.nn.utils.clip_grad_norm_([p for _, p in alone._parameters()], config.gradient_clip)
+    alone.optimizer.param_groups[0]["lr"] = config.lr
+    alone.optimizer.step()
+    written, _ = read_model(tmp_path / "e")
+    for name, value in weights(alone.network.state_dict()).items():
+        np.testing.assert_allclose(written[name], value, rtol=2e-3, atol=1e-6, err_msg=name)
 
 
 def test_auto_takes_what_is_there():

@@ -51,9 +51,10 @@ def pretrain(
 ) -> None:
     """Pretrain an encoder on many data sets, for encoder="scdd-base:DIR".
 
-    The same command goes on where it stopped.
+    The same command goes on where it stopped. Several GPUs: torchrun --nproc-per-node 4 -m scdd pretrain ...
     """
     from scdd.encoders import pretrain as train
+    from scdd.encoders._pretrain._team import started
 
     chosen = _config(config, steps)
     made_by = f"scdd pretrain {shlex.join(path.name for path in data)} --seed {seed}"
@@ -61,6 +62,8 @@ def pretrain(
         _studies(data, labels_key, batch_key), out, labels_key=labels_key, batch_key=batch_key, config=chosen,
         backed=backed, seed=seed, device=device, compile=compile_, overwrite=overwrite, made_by=made_by,
     )  # fmt: skip
+    if not started().leads:
+        return
     for member in encoder.card["data"]:
         share = "" if member["share_of_counts"] is None else f", {member['share_of_counts']:.1%} of the counts"
         print(f"{member['name']}: {member['n_cells']} cells, {member['n_genes_of_vocabulary']} genes{share}")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd.encoders._pretrain._config import PretrainConfig
-from scdd.encoders._pretrain._corpus import Corpus, Opened
+from scdd.encoders._pretrain._corpus import Opened
 
 if TYPE_CHECKING:
     import torch
@@ -43,11 +43,9 @@ def identity(sets: Sequence[Opened], config: PretrainConfig, seed: int) -> dict[
     }
 
 
-def card(
-    training: Pretraining, corpus: Corpus, same: dict[str, Any], *, seconds: float, made_by: str
-) -> dict[str, Any]:
+def card(training: Pretraining, same: dict[str, Any], *, seconds: float, made_by: str) -> dict[str, Any]:
     """Return the configuration that is saved beside the weights: sizes, genes, and the card; JSON-safe."""
-    data = []
+    corpus, data = training.corpus, []
     for member, own in zip(corpus.members, same["data"], strict=True):
         study, source = member.opened.study, member.opened.source
         data.append(
@@ -73,6 +71,7 @@ def card(
             "config": same["config"],
             "seed": same["seed"],
             "device": training.device.type,
+            "processes": training.team.size,
             "seconds": round(seconds, 1),
             "made_by": made_by,
             "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},

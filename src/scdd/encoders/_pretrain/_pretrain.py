@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from scdd.errors import InputError
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from scdd.encoders._pretrain._corpus import Opened
+    from scdd.encoders._pretrain._team import Team
     from scdd.encoders._pretrain._train import Pretraining
     from scdd.encoders._scdd_base import ScddBaseEncoder
 
@@ -47,6 +50,10 @@ def pretrain(
     A training that was interrupted goes on from its last checkpoint, the folder ``<path>.training``, when it is called
     again with the same data, configuration and seed; on a CPU the result is the same bit for bit.
 
+    Several GPUs, or several machines, train together where ``torchrun`` starts this call or ``scdd pretrain`` once for each
+    (``torchrun --nproc-per-node 4 -m scdd pretrain ...``): each process draws cells of its own, so that a step sees as many
+    times more, and gradients are averaged.
+
     Parameters
     ----------
     data
@@ -63,8 +70,8 @@ def pretrain(
     seed
         Of the first weights and of all draws.
     device
-        ``"cpu"``, ``"cuda"``, ...; ``"auto"`` takes a GPU if there is one. Always a single device: the network is small,
-        and reading cells is what takes the time. On CUDA, products are taken in bfloat16.
+        ``"cpu"``, ``"cuda"``, ...; ``"auto"`` takes a GPU if there is one. Each process uses one device. On CUDA, products
+        are taken in bfloat16.
     compile
         Let torch compile the perceptron of the network; pays on a GPU.
     overwrite
@@ -102,39 +109,52 @@ def pretrain(
     (200, 4)
     """
     from scdd.encoders._pretrain import _card
-    from scdd.encoders._pretrain._corpus import build_corpus, choose_genes
     from scdd.encoders._pretrain._open import as_studies, open_study
-    from scdd.encoders._pretrain._train import Pretraining
+    from scdd.encoders._pretrain._team import joined, own_device
     from scdd.encoders._scdd_base import ScddBaseEncoder
     from scdd.io import write_model
     from scdd.io._files import check_target
 
-    config, number = config or PretrainConfig(), canonical_seed(seed)
+    config, number, where = config or PretrainConfig(), canonical_seed(seed), own_device(_device(device))
     target = check_target(path, overwrite=overwrite).absolute()
     studies = as_studies(data, labels_key=labels_key, batch_key=batch_key)
     begun = time.monotonic()
     sets = [open_study(study, backed=backed) for study in studies]
-    corpus = build_corpus(sets, choose_genes(sets, n_genes=config.n_genes, min_cells=config.min_cells))
-    for member in corpus.members:
-        _LOG.info("pretraining: %r: %s", member.opened.study.title, member.match)
-    training = Pretraining(corpus, config, seed=number, device=_device(device), compile=compile)
-    checkpoint = target.with_name(f"{target.name}.training")
-    same = _card.identity(sets, config, number)
-    before = _resume(training, checkpoint, same)
-
-    def save(state: Pretraining) -> None:
-        progress_ = {"step": state.step, "history": state.history, "sums": state.sums}
-        passed = before + time.monotonic() - begun
-        write_model(
-            checkpoint, state.arrays(), {"same": same, **progress_, "seconds": round(passed, 1)}, overwrite=True
-        )
-
-    training.run(save=save, progress=progress)
-    seconds = before + time.monotonic() - begun
-    written = _card.card(training, corpus, same, seconds=seconds, made_by=made_by)
-    write_model(target, _card.weights(training.network.state_dict()), written, overwrite=overwrite)
-    shutil.rmtree(checkpoint, ignore_errors=True)
+    with joined(where) as team:
+        training = _training(sets, config, seed=number, device=where, compile=compile, team=team)
+        same = _card.identity(sets, config, number)
+        checkpoint = target.with_name(f"{target.name}.training")
+        begun -= _resume(training, checkpoint, same)
+        save = partial(_save, checkpoint=checkpoint, same=same, begun=begun)
+        training.run(save=save, progress=progress and team.leads)
+        if team.leads:
+            written = _card.card(training, same, seconds=time.monotonic() - begun, made_by=made_by)
+            write_model(target, _card.weights(training.network.state_dict()), written, overwrite=overwrite)
+            shutil.rmtree(checkpoint, ignore_errors=True)
+        team.wait()  # the others return what the first one wrote
     return ScddBaseEncoder(target)
+
+
+def _training(
+    sets: Sequence[Opened], config: PretrainConfig, *, seed: int, device: str, compile: bool, team: Team
+) -> Pretraining:
+    """Return the training at its first step."""
+    from scdd.encoders._pretrain._corpus import build_corpus, choose_genes
+    from scdd.encoders._pretrain._train import Pretraining
+
+    corpus = build_corpus(sets, choose_genes(sets, n_genes=config.n_genes, min_cells=config.min_cells))
+    for member in corpus.members if team.leads else ():
+        _LOG.info("pretraining: %r: %s", member.opened.study.title, member.match)
+    return Pretraining(corpus, config, seed=seed, device=device, compile=compile, team=team)
+
+
+def _save(state: Pretraining, *, checkpoint: Path, same: dict[str, Any], begun: float) -> None:
+    """Write a checkpoint."""
+    from scdd.io import write_model
+
+    seconds = round(time.monotonic() - begun, 1)
+    now = {"same": same, "step": state.step, "history": state.history, "sums": state.sums, "seconds": seconds}
+    write_model(checkpoint, state.arrays(), now, overwrite=True)
 
 
 def _resume(training: Pretraining, checkpoint: Path, same: dict[str, Any]) -> float:

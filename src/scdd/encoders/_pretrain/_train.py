@@ -22,6 +22,7 @@ from scdd.encoders._pretrain._config import PretrainConfig
 from scdd.encoders._pretrain._corpus import Corpus
 from scdd.encoders._pretrain._factors import LEAST_SD, factors
 from scdd.encoders._pretrain._losses import Heads, between_batches, between_views, total
+from scdd.encoders._pretrain._team import Team
 from scdd.encoders._pretrain._views import StudyBatch, Views
 from scdd.errors import TrainingError
 
@@ -50,12 +51,21 @@ class Pretraining:
         Where to train; one device. On CUDA, products are taken in bfloat16.
     compile
         Let torch compile the perceptron of the network.
+    team
+        The processes that train together, each on cells of its own.
     """
 
     def __init__(
-        self, corpus: Corpus, config: PretrainConfig, *, seed: int, device: str = "cpu", compile: bool = False
+        self,
+        corpus: Corpus,
+        config: PretrainConfig,
+        *,
+        seed: int,
+        device: str = "cpu",
+        compile: bool = False,
+        team: Team = Team(),
     ) -> None:
-        self.corpus, self.config, self.device = corpus, config, torch.device(device)
+        self.corpus, self.config, self.device, self.team = corpus, config, torch.device(device), team
         self.views = Views(corpus, config, seed)
         shape = BaseShape(len(corpus.genes), config.dim, config.hidden)
         with torch.random.fork_rng(devices=[]):
@@ -65,6 +75,8 @@ class Pretraining:
         start(self.network, self.heads, corpus, seed=seed)
         self.network.to(self.device)
         self.heads.to(self.device)
+        # machines of different kinds may not agree on the last digits
+        team.share([*self.network.state_dict().values(), *self.heads.state_dict().values()])
         if compile:
             self.network.head = torch.compile(self.network.head)  # type: ignore[method-assign]
         self.optimizer = torch.optim.AdamW(
@@ -82,7 +94,8 @@ class Pretraining:
         Parameters
         ----------
         save
-            Called with this object every ``checkpoint_every`` steps, and when the user interrupts.
+            Called with this object every ``checkpoint_every`` steps, and when the user interrupts; in the process that
+            leads.
         progress
             Show a bar.
         until
@@ -101,9 +114,10 @@ class Pretraining:
                     losses = self._one_step()
                     self._record(losses)
                     self.step += 1
-                    if self.step % self.config.checkpoint_every == 0 or interrupt.raised:
+                    stop = self._agreed(interrupt.raised)
+                    if self.team.leads and (stop or self.step % self.config.checkpoint_every == 0):
                         save(self)
-                if interrupt.raised:
+                if stop:
                     raise KeyboardInterrupt
                 bar.update()
         return self
@@ -145,16 +159,25 @@ class Pretraining:
             group["lr"] = self.config.lr * _schedule(self.step, self.config)
         with _autocast(self.device):
             losses = total(self._losses(), self.config)
-        value = float(losses["loss"].detach())
-        if not math.isfinite(value):
+        values = torch.stack([loss.detach().float() for loss in losses.values()])
+        self.team.average([values])
+        told = dict(zip(losses, values.tolist(), strict=True))
+        if not math.isfinite(told["loss"]):
             msg = f"The loss is not finite at step {self.step}. Lower the learning rate: PretrainConfig(lr=...)."
             raise TrainingError(msg)
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
-        nn.utils.clip_grad_norm_([p for _, p in self._parameters()], self.config.gradient_clip)
         self._fill_gradients()
+        self.team.average(p.grad for _, p in self._parameters() if p.grad is not None)
+        nn.utils.clip_grad_norm_([p for _, p in self._parameters()], self.config.gradient_clip)
         self.optimizer.step()
-        return {name: float(loss.detach()) for name, loss in losses.items()}
+        return told
+
+    def _agreed(self, stop: bool) -> bool:
+        """Return whether any process was asked to stop: all stop after the same step, or the others would wait for it."""
+        asked = torch.tensor([float(stop)], device=self.device)
+        self.team.average([asked])
+        return bool(asked.item())
 
     def _fill_gradients(self) -> None:
         """Give parameters that took no part a gradient of zero, so that all have moments of the same age."""
@@ -164,7 +187,7 @@ class Pretraining:
 
     def _losses(self) -> dict[str, list[Tensor]]:
         losses: dict[str, list[Tensor]] = {"prediction": [], "classes": [], "views": [], "batches": []}
-        for batch in self.views(self.step):
+        for batch in self.views(self.step * self.team.size + self.team.rank):
             for name, value in self._of_study(batch).items():
                 if value is not None:
                     losses[name].append(value)
