@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scdd.pl._benchmark_tables import BenchmarkTables
-from scdd.pl._ink import ink, seen
+from scdd.pl._ink import heat, ink, seen, written_on
 from scdd.pl._palette import COLORS, REAL, SYNTHETIC, ellipsis
 
 if TYPE_CHECKING:
@@ -41,11 +41,9 @@ def columns_of(tables: BenchmarkTables) -> list[str]:
 
 def draw_cells(ax: Axes, tables: BenchmarkTables, n: int, *, names: bool) -> None:
     """Draw a circle with its score for each method (row) and task (column), and the mean over tasks."""
-    import matplotlib as mpl
-
     places, columns = _places(tables), columns_of(tables)
     cells = tables.cells[tables.cells["n"] == n]
-    colors = mpl.colormaps["YlGnBu"]
+    colors = heat()
     shown = {(row.method, row.task): row for row in cells.itertuples()}
     means = cells[cells["state"] == "ok"].groupby("method")[["mean", "relative"]].mean()
     number = cells[cells["state"] == "ok"].groupby("method")["task"].nunique()
@@ -64,11 +62,10 @@ def draw_cells(ax: Axes, tables: BenchmarkTables, n: int, *, names: bool) -> Non
             if not np.isfinite(value):
                 continue
             level = np.clip((share - _LOW) / (_HIGH - _LOW), 0, 1) if np.isfinite(share) else np.nan
-            face = colors(0.08 + 0.82 * level) if np.isfinite(level) else "#eeeeee"
-            dark = np.isfinite(level) and level > 0.55
+            face = colors(0.08 + 0.82 * level) if np.isfinite(level) else ink(0.07)
             ax.scatter(x, y, s=185, color=face, edgecolors="none", zorder=2)
             ax.text(x, y, f"{100 * value:.0f}", fontsize=6.5, ha="center", va="center_baseline", zorder=3,
-                    color="white" if dark else "#222222", fontweight="bold" if task == "mean" else None)  # fmt: skip
+                    color=written_on(face), fontweight="bold" if task == "mean" else None)  # fmt: skip
     if tables.ours in places:
         ax.axhspan(places[tables.ours] - 0.5, places[tables.ours] + 0.5, color=SYNTHETIC, alpha=0.12, linewidth=0)
     ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=_limits(tables))

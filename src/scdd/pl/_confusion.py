@@ -11,8 +11,8 @@ from scdd._rng import Seed, canonical_seed
 from scdd._settings import FROM_SETTINGS
 from scdd.errors import InputError
 from scdd.pl._figure import Box, canvas, size_of
+from scdd.pl._ink import heat, missing, paper, written_on
 from scdd.pl._layout import name_room, name_rows, row_font
-from scdd.pl._markers import CMAP
 from scdd.pl._palette import Palette, class_colors, distinct, ellipsis
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
     from scdd.tl._train_test import TrainTest
 
@@ -140,18 +141,16 @@ def prepare_confusion(data: TrainTest, *, model: str = "LR", seed: int = 0) -> p
 def draw_confusion(
     table: pd.DataFrame, ax: Axes, *, names: list[str], colors: list[str], normalize: bool = True
 ) -> None:
-    """Draw the table as a heatmap: white is none; a row without test cells is grey."""
-    import matplotlib as mpl
-
+    """Draw the table as a heatmap: paper is none; a row without test cells is grey."""
     numbers = table.to_numpy()
     total = numbers.sum(axis=1, keepdims=True)
     share = np.divide(numbers, total, out=np.full(numbers.shape, np.nan), where=total > 0)
     shown = share if normalize else np.where(total > 0, numbers, np.nan).astype(float)
     n = len(names)
     top = 1.0 if normalize else max(float(numbers.max(initial=0)), 1.0)
-    ax.set_facecolor("#d4d4d4")
-    # what nobody was taken for is white
-    cmap = mpl.colormaps[CMAP].with_extremes(under="white")
+    ax.set_facecolor(missing())
+    # what nobody was taken for is left blank
+    cmap = heat().with_extremes(under=paper())
     image = ax.imshow(
         np.ma.masked_invalid(shown), cmap=cmap, vmin=1e-9, vmax=top, aspect="auto", interpolation="nearest"
     )
@@ -160,11 +159,11 @@ def draw_confusion(
     ax.set_xticks(range(n), labels=distinct(names, 26), rotation=90, fontsize=font, parse_math=False)
     ax.tick_params(axis="x", length=0, pad=3)
     ax.set_xlabel("predicted", fontsize=8.5)
-    ax.set_ylabel("true (test cells)", fontsize=8.5)
+    ax.set_ylabel("true (test cells)" if total.all() else "true (test cells; grey: none)", fontsize=8.5)
     for spine in ax.spines.values():
         spine.set_linewidth(0.5)
     if n <= _WRITTEN:
-        _write(ax, shown, top, normalize=normalize)
+        _write(ax, shown, image, normalize=normalize)
     width, height = size_of(ax)
     bar = ax.inset_axes((1 + 0.12 / width, max(1 - 1.4 / height, 0), 0.12 / width, min(1.4 / height, 1)))
     colorbar = image.figure.colorbar(image, cax=bar)
@@ -173,7 +172,7 @@ def draw_confusion(
     colorbar.set_label("share of the true class" if normalize else "test cells", fontsize=7)
 
 
-def _write(ax: Axes, shown: NDArray[np.floating], top: float, *, normalize: bool) -> None:
+def _write(ax: Axes, shown: NDArray[np.floating], image: AxesImage, *, normalize: bool) -> None:
     """Write the values into the cells; what rounds to nothing stays empty."""
     width, _ = size_of(ax)
     size = float(np.clip(width / len(shown) * 72 * (0.34 if normalize else 0.26), 4.0, 8.0))
@@ -187,7 +186,7 @@ def _write(ax: Axes, shown: NDArray[np.floating], top: float, *, normalize: bool
                 fontsize=size,
                 ha="center",
                 va="center_baseline",
-                color="white" if value > 0.55 * top else "#222222",
+                color=written_on(image.to_rgba(value)),
             )
 
 

@@ -13,9 +13,9 @@ from scdd._rng import Seed, canonical_seed
 from scdd._settings import FROM_SETTINGS
 from scdd.pl._arguments import check_counts
 from scdd.pl._figure import Box, canvas, size_of, write_nothing
-from scdd.pl._ink import ink, is_dark
+from scdd.pl._ink import heat, ink
 from scdd.pl._layout import name_room, name_rows, row_font, row_pitch, shown_classes
-from scdd.pl._markers import CMAP, class_means, prepare_markers
+from scdd.pl._markers import class_means, prepare_markers
 from scdd.pl._means import positive_shares
 from scdd.pl._pair import Pair, Sample, draw_sample, make_pair
 from scdd.pl._palette import Palette, class_colors, ellipsis
@@ -155,7 +155,7 @@ def draw_dots(table: pd.DataFrame, ax: Axes) -> None:
     place = {gene: float(k) for k, gene in enumerate(genes)}
     row = {code: k for k, code in enumerate(classes)}
     look: dict[str, Any] = {
-        "cmap": f"{CMAP}_r" if is_dark() else CMAP,
+        "cmap": heat(),
         "vmin": 0,
         "vmax": 1,
         "edgecolors": ink(0.65),

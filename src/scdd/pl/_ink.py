@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["ink", "is_dark", "paper", "seen"]
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+
+__all__ = ["heat", "ink", "is_dark", "missing", "paper", "seen", "written_on"]
+
+_HEAT = "YlGnBu"  # one direction of lightness, so it reads in grey too
 
 
 def paper() -> str:
@@ -47,6 +53,29 @@ def seen(color: str, contrast: float = 2.0) -> str:
     return _lighter(color, paper(), contrast) if is_dark() else color
 
 
+def heat() -> Colormap:
+    """Return the colours of shares, from nothing, which is near to paper, to all, which is near to ink."""
+    import matplotlib as mpl
+
+    return mpl.colormaps[f"{_HEAT}_r" if is_dark() else _HEAT]
+
+
+def missing() -> str:
+    """Return the colour of what is not known: a grey that no share has."""
+    return ink(0.3 if is_dark() else 0.17)
+
+
+def written_on(color: Any) -> str:
+    """Return the colour of text on a ground of this colour.
+
+    Examples
+    --------
+    >>> written_on("#ffffd9"), written_on("#081d58")
+    ('#222222', '#ffffff')
+    """
+    return "#222222" if _luminance(color) > 0.3 else "#ffffff"
+
+
 @cache
 def _lighter(color: str, ground: str, contrast: float) -> str:
     least = contrast * (_luminance(ground) + 0.05) - 0.05
@@ -61,7 +90,7 @@ def _mix(a: str, b: str, share: float) -> str:
     return str(to_hex((red, green, blue)))
 
 
-def _luminance(color: str) -> float:
+def _luminance(color: Any) -> float:
     """Return the relative luminance of WCAG 2: 0 for black, 1 for white."""
     from matplotlib.colors import to_rgb
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scdd.errors import GeneError
 from scdd.metrics._preprocess import log_normalize
+from scdd.pl._ink import heat, missing, paper
 from scdd.pl._pair import Pair, Sample
 from scdd.pl._palette import ellipsis
 from scdd.pp._text import first
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
-CMAP = "YlGnBu"  # one direction of lightness, so it reads in grey too
 _CANDIDATES = 300  # genes per class among which those not yet taken by another class are chosen
 
 
@@ -112,12 +112,18 @@ def draw_markers(table: pd.DataFrame, ax: Axes, *, which: str, gene_size: float 
     values = side["scaled"].to_numpy().reshape(len(classes), -1)
     genes = side["gene"].to_numpy()[: values.shape[1]]
     groups = side["marker_of"].to_numpy()[: values.shape[1]]
-    ax.set_facecolor("#d4d4d4")  # a class without rows
+    ax.set_facecolor(missing())  # a class without rows
     image = ax.imshow(
-        np.ma.masked_invalid(values), aspect="auto", cmap=CMAP, vmin=0, vmax=1, interpolation="nearest", rasterized=True
+        np.ma.masked_invalid(values),
+        aspect="auto",
+        cmap=heat(),
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+        rasterized=True,
     )
     for edge in np.flatnonzero(groups[1:] != groups[:-1]):
-        ax.axvline(edge + 0.5, color="white", linewidth=0.8)
+        ax.axvline(edge + 0.5, color=paper(), linewidth=0.8)
     # gene names are text, not mathematics
     ax.set_xticks(
         range(len(genes)), labels=[ellipsis(str(gene), 14) for gene in genes], rotation=90, fontsize=gene_size,
