@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import scdd
@@ -67,6 +68,9 @@ def test_round_trip_without_cells(model: SCDD, saved: Path) -> None:
     assert again.uns["scdd"] == first.uns["scdd"]
     assert "trained" in repr(back)
     assert back.status == model.status
+    assert back.history_.keys() == model.history_.keys()
+    for name, frame in model.history_.items():
+        pd.testing.assert_frame_equal(back.history_[name], frame)
     np.testing.assert_allclose(back.get_latent_representation(_small()), model.get_latent_representation(), atol=1e-5)
     for call in (back.distill, back.get_latent_representation):
         with pytest.raises(ScddError, match="adata"):

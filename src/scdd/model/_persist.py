@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scvi.model.base import BaseModelClass
@@ -66,9 +67,20 @@ def save(model: SCDD, path: Path, *, overwrite: bool) -> None:
         "status": model._status,
         "seconds": model._seconds,
         "quality": model._quality,
+        "history": {name: _numbers(frame.iloc[:, 0]) for name, frame in model.history_.items()},
         "versions": versions(),
     }
     write_model(path, tensors, config, overwrite=overwrite)
+
+
+def _numbers(values: pd.Series) -> list[float | None]:
+    """Return the losses of the epochs; JSON knows no NaN."""
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _frame(name: str, values: list[float | None]) -> pd.DataFrame:
+    index = pd.RangeIndex(len(values), name="epoch")
+    return pd.DataFrame({name.partition("_")[2]: np.array(values, dtype=np.float64)}, index=index)
 
 
 def load(cls: type[SCDD], path: Path, adata: AnnData | None, *, encoder: Any) -> SCDD:
@@ -104,6 +116,8 @@ def _restore(cls: type[SCDD], tensors: dict[str, NDArray[Any]], config: dict[str
     model._meta = Metadata.from_json(config["metadata"])
     model._engine, model._seed = config["engine"], int(config["seed"])
     model._status, model._seconds, model._quality = config["status"], config["seconds"], config["quality"]
+    # models of earlier versions hold none
+    model.history_ = {name: _frame(name, values) for name, values in config.get("history", {}).items()}
     model._checked, model._latents, model._features = None, None, None
     model._obsm, model._cells_adata = {}, None
     model.is_trained_ = True

@@ -39,7 +39,7 @@ def training(
     Parameters
     ----------
     model
-        A model after ``train``. One that was loaded from a folder has no history, which its panels say.
+        A model after ``train``. One that an early version saved has no history, which its panels say.
     syn
         A set distilled by the model: gives the losses of the refinement, where the referee kept one.
     title
