@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import resource
 import time
+from pathlib import Path
+
+DATA = Path(os.environ.get("SCDD_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def main() -> None:
@@ -27,7 +31,6 @@ def main() -> None:
     import scanpy
     import scvi
     import torch
-    from benchmark_table import DATA
 
     import scdd
 

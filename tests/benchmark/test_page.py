@@ -98,7 +98,8 @@ def test_only_a_call_that_ran_something_is_told(tmp_path: Path) -> None:
     assert commands[1] == f"{commands[0]} --quality"  # else the command would not make the same columns
 
 
-def test_the_committed_page_is_that_of_the_committed_results() -> None:
+def test_the_committed_page_is_that_of_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
     spec = importlib.util.spec_from_file_location("benchmark_page", ROOT / "scripts" / "benchmark_page.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
