@@ -26,12 +26,14 @@ def joined(*paths: Path) -> pd.DataFrame:
     """Return the runs of several files that ended well, of the methods here, on the splits that all of them have."""
     import pandas as pd
 
+    from scdd.benchmark._held_out import copies
     from scdd.benchmark._store import read_results
 
     table = pd.concat([read_results(path) for path in paths])
     table = table[(table["status"] == "ok") & table["method"].isin([*SIMPLE, "scdd", "full", "full-balanced"])]
     kept = [part for _, part in table.groupby(["task", "split"]) if _is_whole(part)]
-    table = _without_copies(pd.concat(kept))
+    table = pd.concat(kept)
+    table = table[~table.set_index(["task", "split"]).index.isin(list(copies(table)))]
     means = table[table["method"].str.startswith("class_mean")]  # one row a class, whatever n: a rival at every n
     return pd.concat([table, *(means.assign(n=n) for n in sorted(set(table["n"]) - {0, *means["n"]}))])
 
@@ -40,20 +42,6 @@ def _is_whole(part: pd.DataFrame) -> bool:
     """Return whether all methods but random_donor, which wants donors, ran at every n."""
     wanted = {*SIMPLE, "scdd", "full", "full-balanced"} - {"random_donor"}
     return wanted <= set(part["method"]) and set(part["n"]) == set(part.loc[part["method"] == "scdd", "n"]) | {0}
-
-
-def _without_copies(table: pd.DataFrame) -> pd.DataFrame:
-    """Drop splits of a task that hold out the donors of an earlier one."""
-    import json
-
-    held_out = table.groupby(["task", "split"])["donors"].first()
-    seen, copies = set(), []
-    for (task, split), told in held_out.items():
-        donors = tuple(sorted(json.loads(told))) if isinstance(told, str) and told not in ("", "{}") else (split,)
-        if (task, donors) in seen:
-            copies.append((task, split))
-        seen.add((task, donors))
-    return table[~table.set_index(["task", "split"]).index.isin(copies)]
 
 
 def against_baselines(runs: pd.DataFrame, ours: str = "scdd") -> pd.DataFrame:

@@ -302,3 +302,13 @@ def test_other_cells_under_an_old_name_are_told(tmp_path: Path) -> None:
     other = replace(TOY, load=lambda: TOY.load()[:, ::-1].copy())
     with pytest.warns(ScddWarning, match=r"task 'toy', split 0, are not those.*genes.*new file"):
         run(other, ["herding"], **OPTIONS, out=out)
+
+
+def test_splits_that_are_no_new_test_are_told() -> None:
+    """Four donors leave six ways to hold out two, so of seven splits one is a copy."""
+    options = OPTIONS | {"n": [1], "seeds": [0], "models": ["kNN"], "splits": list(range(7))}
+    with pytest.warns(ScddWarning, match="no new test") as found:
+        table = run(TOY, ["random"], **options)
+    donors = table.groupby("split")["donors"].first().map(lambda told: tuple(sorted(json.loads(told))))
+    told = [split for split in range(7) if f"{split} of toy (as" in str(found[0].message)]
+    assert told == donors.index[donors.duplicated()].tolist()

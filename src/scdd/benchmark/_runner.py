@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from scdd._compat import warn
 from scdd.benchmark._execute import Job, Outcome, Run, execute
+from scdd.benchmark._held_out import copies
 from scdd.benchmark._methods import METHODS, Method, resolve_methods
 from scdd.benchmark._provenance import Provenance
 from scdd.benchmark._store import Store
@@ -55,7 +57,8 @@ def run(
     n
         Rows per class. Class means are one row whatever n, and run once; ``full`` and ``full-balanced`` are n = 0.
     splits
-        Seeds of the splits. A task whose test cells are fixed (a transfer) has one, the first.
+        Seeds of the splits. A task whose test cells are fixed (a transfer) has one, the first. Where donors are few, two
+        seeds can hold out the same ones; a warning says so.
     seeds
         Seeds of methods and models.
     models
@@ -158,7 +161,20 @@ def run(
         if jobs:
             told.took(time.monotonic() - start, n_jobs=n_jobs)
     store.finish()
-    return store.frame()
+    table = store.frame()
+    _warn_of_copies(table, {task.name for task in chosen_tasks}, set(splits))
+    return table
+
+
+def _warn_of_copies(table: pd.DataFrame, tasks: set[str], splits: set[int]) -> None:
+    """Say which of the splits that were asked for are no new test."""
+    asked = table[table["task"].isin(tasks) & table["split"].isin(splits)]
+    found = [f"{split} of {task} (as {first})" for (task, split), first in copies(asked).items()]
+    if found:
+        warn(
+            f"Splits that hold out the same donors as an earlier one: {', '.join(found)}. They are no new test: choose other "
+            "numbers."
+        )
 
 
 def _work(jobs: Sequence[Job], store: Store, told: Provenance, *, n_jobs: int, progress: bool) -> None:
