@@ -10,6 +10,7 @@ from __future__ import annotations
 from scdd.benchmark import _entries, _tools, tasks  # importing a file registers methods, models or tasks
 from scdd.benchmark._bootstrap import donor_intervals
 from scdd.benchmark._cost import Cost
+from scdd.benchmark._merge import merge
 from scdd.benchmark._methods import METHODS, Made, Method
 from scdd.benchmark._nested import nested
 from scdd.benchmark._page import page
@@ -31,6 +32,7 @@ __all__ = [
     "donor_intervals",
     "margins",
     "mean_ranks",
+    "merge",
     "nested",
     "page",
     "paired_tests",

@@ -91,6 +91,10 @@ class Store:
             with self.path.open("a", encoding="utf-8", newline="") as file:
                 file.write(_csv(lines))
 
+    def take(self, other: Store) -> None:
+        """Take the lines of another store; where both have one, that of the other counts."""
+        self._lines |= other._lines
+
     def finish(self) -> None:
         """Sort the file; it is replaced as a whole."""
         if self.path is not None:

@@ -70,6 +70,10 @@ def benchmark(
         bool,
         typer.Option("--allow-reserved", help="Run our own method on reserved tasks too.", rich_help_panel=_HOW),
     ] = False,
+    merge: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE,...", help=f"Run nothing, join these files into {FILE}.", rich_help_panel=_HOW),
+    ] = None,
     metric: Annotated[
         str, typer.Option(metavar="SCORE", help="Score of the tables.", rich_help_panel=_SHOW)
     ] = "macro_f1",
@@ -88,13 +92,18 @@ def benchmark(
     Models are trained on these cells and tested on real cells of held-out donors.
     The same command goes on where it stopped.
     Several values are joined by commas: --tasks baron,kang --n 1,10.
+    Jobs of a cluster write to folders of their own, and --merge joins them.
     """
     nothing_left(context.args)
     if list_:
         _list(as_json_=json_)
         return
     path = out / FILE
-    if not print_only:
+    if files := words(merge):
+        from scdd.benchmark import merge as join
+
+        join(files, path)
+    elif not print_only:
         given: dict[str, Any] = {"tasks": words(tasks), "methods": words(methods), "models": words(models)}
         given |= {
             name: numbers(f"--{name}", values) for name, values in (("n", n), ("splits", splits), ("seeds", seeds))
@@ -130,6 +139,8 @@ def _run(options: dict[str, Any], path: Path, **more: Any) -> None:
 
 def _show(path: Path, *, metric: str, as_json_: bool) -> None:
     from scdd.benchmark import summary
+    from scdd.benchmark._held_out import copies
+    from scdd.benchmark._store import read_results
     from scdd.errors import InputError
 
     if not path.is_file():
@@ -137,6 +148,8 @@ def _show(path: Path, *, metric: str, as_json_: bool) -> None:
         raise InputError(msg)
     tables = summary(path, metric=metric)
     print(as_json(tables, metric=metric) if as_json_ else "\n" + as_text(tables, metric=metric))
+    for (task, split), first in copies(read_results(path)).items():
+        print(f"Split {split} of {task} holds out the donors of split {first}: it is no new test.", file=sys.stderr)
 
 
 def _drawn(path: Path, *, metric: str) -> list[Path]:
