@@ -68,8 +68,11 @@ def test_what_cannot_be_compared_is_refused(folder: Path, tmp_path: Path, part: 
         told["methods"]["random"]["settings"] = {"new": 1}
     other.with_suffix(".json").write_text(json.dumps(told))
     with pytest.raises(InputError, match=words):
-        merge([folder / "a.csv", other], tmp_path / "all.csv")
+        merge([other, folder / "b.csv"], tmp_path / "all.csv")
     assert not (tmp_path / "all.csv").exists()
+    # where nothing of the first one is left, there is nothing to compare
+    table = merge([folder / "a.csv", folder / "b.csv", other, folder / "a.csv"], tmp_path / "all.csv")
+    assert len(table) == 16
 
 
 def test_files_that_are_not_there_or_in_the_way(folder: Path, tmp_path: Path) -> None:

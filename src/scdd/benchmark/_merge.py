@@ -25,7 +25,7 @@ def merge(parts: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
     Parameters
     ----------
     parts
-        Results files that :func:`scdd.benchmark.run` wrote. Where two hold the same run, that of the later one counts.
+        Results files that :func:`scdd.benchmark.run` wrote. Where two hold the same line, that of the later one counts.
     out
         The file to write, with its JSON beside it; it may be one of the parts.
 
@@ -36,8 +36,8 @@ def merge(parts: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
     Raises
     ------
     scdd.errors.InputError
-        If a part is not there or no results file, ``out`` is there and no part, or two parts were made on different
-        training cells or by different settings of a method: their scores cannot be compared.
+        If a part is not there or no results file, ``out`` is there and no part, or lines of two parts come from different
+        training cells of a split or different settings of a method: their scores cannot be compared.
 
     Examples
     --------
@@ -57,11 +57,13 @@ def merge(parts: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
     if target.exists() and target.resolve() not in {path.resolve() for path in paths}:
         msg = f"{target} is there, and none of the parts. Name another file, or take it among the parts."
         raise InputError(msg)
-    told: dict[str, Any] = {"calls": [], "tasks": {}, "methods": {}}
+    stores = [Store(path) for path in paths]
     whole = Store()
-    for path in paths:
-        _add(told, read_provenance(path), path)
-        whole.take(Store(path))
+    for store in stores:
+        whole.take(store)
+    told: dict[str, Any] = {"calls": [], "tasks": {}, "methods": {}}
+    for path, store in zip(paths, stores, strict=True):
+        _add(told, read_provenance(path), whole.kept_of(store), path)
     told["calls"].sort(key=lambda call: str(call.get("date", "")))
     whole.path = target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -70,19 +72,21 @@ def merge(parts: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
     return whole.frame()
 
 
-def _add(told: dict[str, Any], more: Mapping[str, Any], path: Path) -> None:
-    """Add what stands beside a part, if it goes together with what the parts before it told."""
+def _add(told: dict[str, Any], more: Mapping[str, Any], kept: set[tuple[str, str, str]], path: Path) -> None:
+    """Add what stands beside a part: of the tasks, methods and splits whose lines were kept, if it fits the other parts."""
     told["calls"] += [call for call in more["calls"] if call not in told["calls"]]
-    for name, facts in more["methods"].items():
+    for name in sorted({method for _, method, _ in kept} & set(more["methods"])):
+        facts = more["methods"][name]
         if told["methods"].setdefault(name, facts) != facts:
             raise InputError(_differs(f"method {name!r} has other settings", path))
-    for name, facts in more["tasks"].items():
-        before = told["tasks"].setdefault(name, {})
-        training = before.get("training", {})
-        for split, cells in facts.get("training", {}).items():
-            if training.get(split, cells) != cells:
+    for name in sorted({task for task, _, _ in kept} & set(more["tasks"])):
+        facts, before = more["tasks"][name], told["tasks"].get(name, {})
+        training = dict(before.get("training", {}))
+        for split in sorted({split for task, _, split in kept if task == name} & set(facts.get("training", {}))):
+            cells = facts["training"][split]
+            if training.setdefault(split, cells) != cells:
                 raise InputError(_differs(f"the training cells of task {name!r}, split {split}, are others", path))
-        told["tasks"][name] = before | facts | {"training": training | facts.get("training", {})}
+        told["tasks"][name] = before | facts | {"training": training}
 
 
 def _differs(what: str, path: Path) -> str:

@@ -95,6 +95,11 @@ class Store:
         """Take the lines of another store; where both have one, that of the other counts."""
         self._lines |= other._lines
 
+    def kept_of(self, other: Store) -> set[tuple[str, str, str]]:
+        """Return task, method and split of the lines that were taken from another store and are still here."""
+        here = self._lines
+        return {(key[0], key[1], key[3]) for key, line in other._lines.items() if here.get(key) is line}
+
     def finish(self) -> None:
         """Sort the file; it is replaced as a whole."""
         if self.path is not None:
