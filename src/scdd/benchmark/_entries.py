@@ -64,7 +64,7 @@ def trained(training: Training, seed: int) -> tuple[Any, Cost]:
 
         with measured() as cost:
             checked = check(training.adata, labels_key=training.labels_key, donor_key=training.donor_key)
-            model = SCDD.from_checked(checked, seed=seed)
+            model = SCDD.from_checked(checked, encoder="self", seed=seed)
             model.train(progress=False)
         training.models["scdd", seed] = (model, cost)
     return training.models["scdd", seed]

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from typing import Any
 
-from scdd.encoders._base import Encoder
+from scdd.encoders._auto import choose
+from scdd.encoders._base import Cells, Encoder
 from scdd.encoders._registry import ENCODERS
 from scdd.errors import InputError, InputTypeError
 
-_LOG = logging.getLogger("scdd")
-AUTO = "self"
-# what is measured decides: see the page "scdd-base" of the user guide
-AUTO_REASON = "trained on the data: no pretrained encoder was shown to be at least as good for distillation"
 
-
-def get(encoder: str | Encoder | Any, *, trust: bool = False) -> Encoder:
+def get(encoder: str | Encoder | Any, *, trust: bool = False, cells: Cells | None = None) -> Encoder:
     """Return an encoder.
 
     Parameters
     ----------
     encoder
         A registered name (``"self"``, ``"pca"``), a name with an argument (``"pca:30"``, ``"precomputed:X_scgpt"``,
-        ``"scimilarity:/path/to/model"``), an :class:`~scdd.encoders.Encoder`, or a trained scvi-tools model. ``"auto"`` is
-        ``"self"``, whatever the data; the log and ``reason`` of the encoder tell why. Encoders of installed packages are found by their entry point (group ``scdd.encoders``).
+        ``"scimilarity:/path/to/model"``), an :class:`~scdd.encoders.Encoder`, or a trained scvi-tools model. ``"auto"``
+        takes ``"scdd-base"`` where the median class has at most 50 cells and 90 % of their counts are of genes that it
+        knows, else ``"self"``; the log and ``reason`` of the encoder tell why. Encoders of installed packages are found
+        by their entry point (group ``scdd.encoders``).
     trust
         Load files that could run code, as the pickles of scvi-tools (``"scvi:/path"``). No other encoder has any.
+
+    cells
+        The cells that it is for; ``"auto"`` wants them.
 
     Returns
     -------
@@ -55,9 +55,11 @@ def get(encoder: str | Encoder | Any, *, trust: bool = False) -> Encoder:
         msg = f"encoder must be a name, an Encoder or a trained scvi-tools model, got {type(encoder).__name__}."
         raise InputTypeError(msg)
     name, _, argument = encoder.partition(":")
-    automatic = name == "auto"
-    if automatic:
-        name = AUTO
+    if encoder == "auto":
+        if cells is None:
+            msg = 'encoder="auto" depends on the cells: name an encoder, such as "self" or "scdd-base".'
+            raise InputError(msg)
+        return choose(cells)
     kind = ENCODERS.get(name)
     if argument and not inspect.signature(kind).parameters:
         msg = f"Encoder {name!r} takes no argument, got {encoder!r}."
@@ -65,8 +67,4 @@ def get(encoder: str | Encoder | Any, *, trust: bool = False) -> Encoder:
     if trust and not kind.takes_trust:
         msg = f"Encoder {name!r} loads nothing that could run code: leave trust out."
         raise InputError(msg)
-    found = kind.from_argument(argument, trust=trust) if argument else kind()
-    if automatic:
-        found.reason = AUTO_REASON
-        _LOG.info("encoder 'auto' is %r: %s", AUTO, AUTO_REASON)
-    return found
+    return kind.from_argument(argument, trust=trust) if argument else kind()

@@ -30,6 +30,7 @@ def provenance(model: SCDD) -> dict[str, Any]:
             "hash": model._encoder.content_hash(),
             "sha256": next(iter(model._encoder.file_hashes().values()), None),
             "reason": model._encoder.reason,
+            "trained_on": ", ".join(model._encoder.info.trained_on),
             "genes": None if model._encoder.coverage is None else str(model._encoder.coverage),
         },
         "engine": model._engine,

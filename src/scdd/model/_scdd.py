@@ -21,7 +21,6 @@ from scdd._rng import Seed, canonical_seed, stream
 from scdd._settings import FROM_SETTINGS, settings
 from scdd.distill import DistillConfig, distill, most_steps, resolve_config
 from scdd.encoders import Encoder
-from scdd.encoders import get as get_encoder
 from scdd.model import _persist
 from scdd.model._anndata import distilled_anndata, generated_anndata
 from scdd.model._cells import align_genes, class_sizes, require_all_kept
@@ -48,7 +47,8 @@ class SCDD(ModelState, BaseModelClass):
         AnnData that was registered by :meth:`setup_anndata`.
     encoder
         Foundation encoder: a name (``"self"``, ``"pca:50"``, ``"precomputed:X_scgpt"``), an
-        :class:`~scdd.encoders.Encoder` or a trained scvi-tools model. ``"auto"`` trains on the data (``"self"``).
+        :class:`~scdd.encoders.Encoder` or a trained scvi-tools model. ``"auto"`` trains on the data (``"self"``)
+        where cells are many, and takes ``"scdd-base"`` where they are few and their genes known.
     n_latent
         Dimension of the latent space.
     n_hidden
@@ -92,7 +92,7 @@ class SCDD(ModelState, BaseModelClass):
         seed = canonical_seed(seed)
         super().__init__(adata)
         self._attach(check(adata, **self.registry["setup_args"]), adata)
-        self._build(get_encoder(encoder), n_latent, n_hidden, n_top_genes, engine, seed, device)
+        self._build(encoder, n_latent, n_hidden, n_top_genes, engine, seed, device)
         self.init_params_ = self._get_init_params(locals())
 
     @classmethod
@@ -124,7 +124,7 @@ class SCDD(ModelState, BaseModelClass):
         setup = {name: getattr(checked, name) for name in ("labels_key", "batch_key", "donor_key", "layer")}
         BaseModelClass.__init__(model, registry=_persist.registry(cls.__name__, setup))
         model._attach(checked, adata)
-        model._build(get_encoder(encoder), n_latent, n_hidden, n_top_genes, engine, canonical_seed(seed), device)
+        model._build(encoder, n_latent, n_hidden, n_top_genes, engine, canonical_seed(seed), device)
         return model
 
     @classmethod

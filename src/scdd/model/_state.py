@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from scdd._compat import var_frame
 from scdd.encoders import Cells, EmbeddingFeatures, Encoder, Features
+from scdd.encoders import get as get_encoder
 from scdd.errors import InputError, NotTrainedError
 from scdd.model import _persist
 from scdd.model._cells import KeptObsm
@@ -50,15 +51,25 @@ class ModelState:
         self._latents: NDArray[np.float32] | None = None
 
     def _build(
-        self, encoder: Encoder, n_latent: int, n_hidden: int, n_top_genes: int, engine: str, seed: int, device: str
+        self,
+        encoder: str | Encoder | Any,
+        n_latent: int,
+        n_hidden: int,
+        n_top_genes: int,
+        engine: str,
+        seed: int,
+        device: str,
     ) -> None:
         source = self._source
-        self._device = device
-        self._encoder, self._engine, self._seed = encoder, engine, seed
+        # a name that is wrong shall fail at once; what "auto" is the cells decide
+        named = None if isinstance(encoder, str) and encoder == "auto" else get_encoder(encoder)
         hvg = np.flatnonzero(highly_variable(source, n_top=n_top_genes, seed=seed))
         cells = self._cells(hvg)
-        encoder.fit(cells, seed=seed)
-        self._features: Features | None = encoder.features(cells, device=device)
+        chosen = named or get_encoder("auto", cells=cells)
+        self._device = device
+        self._encoder, self._engine, self._seed = chosen, engine, seed
+        chosen.fit(cells, seed=seed)
+        self._features: Features | None = chosen.features(cells, device=device)
         shape = ModuleShape(
             n_features=self._features.dim,
             n_vars=source.n_vars,

@@ -55,7 +55,8 @@ def distill(
     layer
         Layer with the counts. Default: X.
     encoder
-        Foundation encoder, see :func:`scdd.encoders.get`. ``"auto"`` trains on the data.
+        Foundation encoder, see :func:`scdd.encoders.get`. ``"auto"`` trains on the data
+        where cells are many, and takes ``"scdd-base"`` where they are few and their genes known.
     objective
         Matching objective that refines the codes, see :mod:`scdd.objectives`; several may be joined by ``+``.
         ``"auto"``: that of the preset; ``"none"`` or None: no refinement.
