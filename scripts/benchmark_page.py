@@ -20,6 +20,8 @@ RESULTS = ROOT / "docs" / "_static" / "benchmark" / "benchmark.csv"
 SPLITS = RESULTS.with_name("splits.csv")  # simple baselines and scdd on other splits
 TOOLS = RESULTS.with_name("tools.csv")  # models that people use beside those of the panel; with the quality of the rows
 PAGE = ROOT / "docs" / "benchmark.md"
+README = ROOT / "README.md"
+MARKS = ("<!-- benchmark: made by scripts/benchmark_page.py -->", "<!-- end of benchmark -->")
 
 HEAD = """# Benchmark results
 
@@ -93,6 +95,41 @@ def over_splits() -> list[Section]:
     titles = ("Over several splits", "Over several splits, by task", "Over several splits, by model")
     found = section(joined(RESULTS, SPLITS))
     return [Section(title, words, table) for title, (words, table) in zip(titles, found, strict=True)]
+
+
+README_TEXT = """On {n_tasks} tasks (cell type, disease, drug, age, tissue, several studies and technologies at once), with models trained on
+nothing but the rows and tested on held-out cells, macro-F1:
+
+| rows a class | share of the score of all cells | of all cells, classes balanced | over the best of {n_simple} simple baselines | tasks won |
+|---|---|---|---|---|
+{rows}
+
+The baseline is chosen for each task after the fact. Over all n, `scdd` loses on {losses}.
+All methods, earlier distillation ones among them, tasks and models, wins and losses:
+[Benchmark results](docs/benchmark.md)."""
+
+
+def readme() -> str:
+    """Return the README with the numbers of the results."""
+    from benchmark_splits import SIMPLE, against_baselines, joined
+
+    runs = joined(RESULTS, SPLITS)
+    table = against_baselines(runs)
+    table = table[table["tasks"].str.startswith("all")]
+    n_tasks = runs["task"].nunique()
+    rows = [
+        f"| {row['n']} | {float(row['of full data']):.0%} | {float(row['of balanced full data']):.0%} | "
+        f"{row['lead, points']} points | {row['tasks won']} of {n_tasks} |"
+        for row in table.to_dict("records")
+    ]
+    means = runs.groupby(["task", "n", "method"])["macro_f1"].mean().unstack()
+    lead = 100 * (means["scdd"] - means[list(SIMPLE)].max(axis=1)).drop(0, level="n").groupby("task").mean()
+    lost = [f"{task} ({value:+.1f} points)" for task, value in lead[lead < 0].sort_values().items()]
+    block = README_TEXT.format(
+        n_tasks=n_tasks, n_simple=len(SIMPLE), rows="\n".join(rows), losses=" and ".join(lost) or "none of these tasks"
+    )
+    before, rest = README.read_text(encoding="utf-8").split(MARKS[0])
+    return f"{before}{MARKS[0]}\n{block}\n{MARKS[1]}{rest.split(MARKS[1])[1]}"
 
 
 def groups_of_methods(ours: str = "scdd") -> tuple[str, pd.DataFrame]:
@@ -186,7 +223,8 @@ def main() -> None:
     assert figure is not None
     figure.savefig(RESULTS.with_suffix(".png"), dpi=130)
     PAGE.write_text(text(), encoding="utf-8")
-    print(f"Wrote {PAGE} and {RESULTS.with_suffix('.png')}.")
+    README.write_text(readme(), encoding="utf-8")
+    print(f"Wrote {PAGE}, {README} and {RESULTS.with_suffix('.png')}.")
 
 
 if __name__ == "__main__":

@@ -105,4 +105,5 @@ def test_the_committed_page_is_that_of_the_committed_results(monkeypatch: pytest
     spec.loader.exec_module(script)
     assert script.RESULTS.stat().st_size < 5e6
     assert script.PAGE.read_text(encoding="utf-8") == script.text(), "run python scripts/benchmark_page.py"
+    assert script.README.read_text(encoding="utf-8") == script.readme(), "run python scripts/benchmark_page.py"
     assert script.RESULTS.with_suffix(".png").stat().st_size > 10_000
