@@ -37,6 +37,7 @@ SEEN = {
 
 PROTOCOL = (
     f"PCA (50 components of 2,000 highly variable genes) and scVI ({SCVI_STEPS:,} steps) are fitted to the cells that are given, "
+    "scVI once and on one split, since it takes minutes, "
     "PCA once more to all training cells with their labels hidden; scdd-base takes the mean of the cells given off. Its "
     "factors alone are scdd-base before its perceptron was trained, the twin a network of the same sizes with random weights. Of larger sets, "
     f"{MOST:,} training and {MOST:,} test cells are used; classes with fewer than {LEAST} of either are left out. "
@@ -168,13 +169,15 @@ def probe_table(path: Path, wanted: tuple[str, ...]) -> str:
         if name not in wide.index.get_level_values(0):
             continue
         part = wide.loc[name]
-        n_splits = table.loc[table["set"] == name, "split"].nunique()
+        splits = table[table["set"] == name].groupby("representation")["split"].unique().map(sorted)
+        n_splits = int(splits.map(len).max())
         n_classes = int(table.loc[table["set"] == name, "n_classes"].median())
         first = f"**{name}**: {SEEN[name]}; {n_classes} classes, {n_splits} split{'s' if n_splits > 1 else ''}"
         best = part[columns].max()
         for key in (key for key in NAMES if key in part.index):
             cells = [_cell(part.loc[key].get(column), best[column]) for column in columns]
-            lines.append(f"| {first} | {NAMES[key]} | {' | '.join(cells)} |")
+            fewer = f" (split {', '.join(map(str, splits[key]))})" if len(splits[key]) < n_splits else ""
+            lines.append(f"| {first} | {NAMES[key]}{fewer} | {' | '.join(cells)} |")
             first = ""
     note = f"{_verdict(wide, columns)} {note}".strip()
     absent = [NAMES[key] for key in NAMES if key not in set(table["representation"])]
