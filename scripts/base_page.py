@@ -180,10 +180,22 @@ def probe_table(path: Path, wanted: tuple[str, ...]) -> str:
             lines.append(f"| {first} | {NAMES[key]}{fewer} | {' | '.join(cells)} |")
             first = ""
     note = f"{_verdict(wide, columns)} {note}".strip()
-    absent = [NAMES[key] for key in NAMES if key not in set(table["representation"])]
-    if absent:
-        note = "\n\n".join(part for part in (note, f"Not fitted in this run: {', '.join(absent)}.") if part)
+    if absent := _absent(table):
+        note = "\n\n".join(part for part in (note, f"Not fitted: {absent}.") if part)
     return "\n".join([*lines, "", note])
+
+
+def _absent(table: pd.DataFrame) -> str:
+    """Say which representations were not measured on which sets."""
+    sets = [name for name in SEEN if name in set(table["set"])]
+    found = set(zip(table["representation"], table["set"], strict=True))
+    lacking = {key: [name for name in sets if (key, name) not in found] for key in NAMES}
+    told = [
+        NAMES[key] + (f" ({', '.join(names)})" if len(names) < len(sets) else "")
+        for key, names in lacking.items()
+        if names
+    ]
+    return ", ".join(told)
 
 
 def _verdict(wide: pd.DataFrame, columns: list[tuple[str, int]]) -> str:

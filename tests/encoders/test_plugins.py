@@ -178,8 +178,12 @@ def test_table_of_the_documentation_is_that_of_the_code():
     told = {row[0].strip("`"): row[1:] for row in rows}
     table = scdd.encoders.list()
     assert set(told) == set(table.index)
-    for name, (genes, vocabulary, _, dim, gradient, random, licence) in told.items():
+    measured = pd.read_csv(GUIDE.parents[1] / "_static" / "base" / "encoders.csv").set_index("encoder")
+    for name, (genes, vocabulary, _, dim, speed, gradient, random, licence) in told.items():
         facts = table.loc[name]
+        if name in measured.index and name != "geneformer":
+            shown = float(speed.replace(",", ""))
+            assert shown == pytest.approx(measured.loc[name, "cells per second of CPU"], rel=0.05)
         assert genes.lower().rstrip("s") == facts["gene_identifier"]
         assert (gradient, random) == (
             "yes" if facts["differentiable"] else "no",
