@@ -6,7 +6,7 @@
 
 Parts are switched off in the preset "fast", where no referee can make up for them; "default" and "best" stand beside it.
 One model is trained for each task, split and seed. What is in the CSV is not run again, so the script can be stopped
-and started at will. ``--page`` makes ``docs/user_guide/ablation.md`` from it; a test compares the two.
+and started at will. ``--page`` makes ``docs/user_guide/ablation.md`` from it.
 """
 
 from __future__ import annotations
