@@ -71,7 +71,7 @@ def lines_of(name: str, split: int, arguments: argparse.Namespace) -> list[dict[
     tested = (held_out.rows(test_cells), known[test_cells], np.asarray(scdd.pp.highly_variable(source)))
     lines = []
     for seed in arguments.seeds:
-        model = scdd.model.SCDD.from_checked(checked, engine=arguments.engine, seed=seed)
+        model = scdd.model.SCDD.from_checked(checked, encoder="self", engine=arguments.engine, seed=seed)
         model.train(progress=False)
         for draw in range(arguments.draws):
             found = _draw(model, source, tested, arguments.n, seed * arguments.draws + draw, split)

@@ -39,7 +39,7 @@ def main() -> None:
     adata = ad.read_h5ad(DATA / f"{args.file}.h5ad")
     for _ in range(1 + args.repeat):
         start = time.perf_counter()
-        syn = scdd.tl.distill(adata, args.n, donor_key=args.donor or None, preset=args.preset, seed=0)
+        syn = scdd.tl.distill(adata, args.n, donor_key=args.donor or None, preset=args.preset, encoder="self", seed=0)
         digest = hashlib.sha256(syn.X.data.tobytes() + syn.X.indices.tobytes()).hexdigest()[:12]
         print(
             f"{adata.n_obs} cells x {adata.n_vars} genes, n = {args.n}, preset {args.preset}: "

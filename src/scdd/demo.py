@@ -67,7 +67,8 @@ def distilled_and_baselines(train: AnnData, seed: int) -> dict[str, AnnData]:
     sizes = train.obs["cell_type"].value_counts()
     present = train[train.obs["cell_type"].isin(sizes.index[sizes > 0])]
     scdd.model.SCDD.setup_anndata(train, labels_key="cell_type", donor_key="donor")
-    model = scdd.model.SCDD(train, seed=seed)
+    # a pretrained encoder may have seen these cells
+    model = scdd.model.SCDD(train, encoder="self", seed=seed)
     model.train()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", scdd.errors.ScddWarning)  # two classes have fewer than 10 cells
