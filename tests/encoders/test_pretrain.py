@@ -19,6 +19,7 @@ import scipy.sparse as sp
 import torch
 
 from scdd.data import BackedSource
+from scdd.datasets import simulate
 from scdd.encoders import PretrainConfig, ScddBaseEncoder, Study, pretrain
 from scdd.encoders._pretrain import _pretrain as pretraining
 from scdd.encoders._pretrain._card import weights
@@ -29,6 +30,7 @@ from scdd.encoders._pretrain._train import Pretraining
 from scdd.encoders._pretrain._views import Views
 from scdd.errors import CountsError, GeneError, InputError, InputTypeError, LabelError, TrainingError
 from scdd.io import read_model
+from scdd.io._folder import _hidden
 
 from ._pretraining import LEARNING, SMALL, laboratory, small, studies
 
@@ -104,6 +106,17 @@ def test_ctrl_c_waits_for_the_step_and_saves_it(folder: Path, tmp_path: Path, mo
         pretrain(studies(folder), tmp_path / "encoder", config=SMALL, progress=False, device="cpu")
     state = json.loads((tmp_path / "encoder.training" / "config.json").read_text())
     assert state["step"] == 4
+
+
+def test_checkpoint_that_a_killed_process_moved_aside_is_found(whole, folder: Path, tmp_path: Path, monkeypatch):
+    checkpoint = _checkpoint(studies(folder), tmp_path / "encoder", SMALL, monkeypatch, at=5)
+    checkpoint.rename(tmp_path / f"{_hidden(checkpoint)}-old-00000000")
+    steps, step = [], Pretraining._one_step
+    monkeypatch.setattr(Pretraining, "_one_step", lambda self: (steps.append(self.step), step(self))[1])
+    resumed = pretrain(studies(folder), tmp_path / "encoder", config=SMALL, progress=False, device="cpu")
+    assert steps[0] == 5
+    assert _hash(resumed.path) == _hash(whole.path)
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
 
 
 def test_checkpoint_of_another_training_is_refused(folder: Path, tmp_path: Path, monkeypatch):
@@ -247,6 +260,18 @@ def test_losses_by_hand():
     assert float(between_views(unit, unit, 0.1)) < 1e-3 < float(between_views(unit, unit.roll(1, 0), 0.1))
 
 
+def test_history_tells_the_mean_over_the_steps_that_had_a_loss(corpus):
+    """The third data set has no classes: steps that see it alone tell nothing of them."""
+    training = Pretraining(corpus, replace(SMALL, studies_per_step=1), seed=0)
+    one_step, seen = training._one_step, []
+    training._one_step = lambda: seen.append(one_step()) or seen[-1]
+    training.run(save=lambda _: None, progress=False)
+    told = [losses["classes"] for losses in seen if "classes" in losses]
+    assert len(told) < len(seen) == SMALL.n_steps
+    assert training.history[-1]["classes"] == pytest.approx(np.mean(told))
+    assert training.history[-1]["loss"] == pytest.approx(np.mean([losses["loss"] for losses in seen]))
+
+
 def test_loss_falls(folder: Path, tmp_path: Path):
     found = pretrain(studies(folder), tmp_path / "e", config=replace(LEARNING, views=0.2), progress=False, device="cpu")
     first, last = found.card["losses"]["first"], found.card["losses"]["last"]
@@ -373,6 +398,72 @@ def test_processes_average_their_gradients(folder: Path, tmp_path: Path):
     written, _ = read_model(tmp_path / "e")
     for name, value in weights(alone.network.state_dict()).items():
         np.testing.assert_allclose(written[name], value, rtol=2e-3, atol=1e-6, err_msg=name)
+
+
+TWO = """
+import os, sys
+from pathlib import Path
+
+import torch.distributed as dist
+
+from scdd.datasets import simulate
+from scdd.encoders import PretrainConfig, Study, pretrain
+from scdd.errors import ScddError
+
+folder, rank = Path(sys.argv[1]), int(os.environ["RANK"])
+dist.init_process_group("gloo", init_method=(folder / "meeting").as_uri(), rank=rank, world_size=2)
+data = [Study(simulate(n_obs=60, n_vars=80, seed=0), "a", labels_key="cell_type"), Study(simulate(n_obs=60, n_vars=80), "b")]
+config = PretrainConfig(n_steps=8, cells_per_study=8, hidden=8, dim=4, studies_per_step=1)
+for place in ("shared", f"own{rank}/e", f"taken{rank}"):
+    try:
+        print(pretrain(data, folder / place, config=config, device="cpu", progress=False).card["losses"]["last"])
+    except ScddError as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_processes_with_other_cells_and_other_files(tmp_path: Path, monkeypatch):
+    """Some steps show one process labelled cells and the other none; then the two see different folders."""
+    for name in ("own0", "own1", "taken0"):
+        (tmp_path / name).mkdir()
+    data = [
+        Study(simulate(n_obs=60, n_vars=80, seed=0), "a", labels_key="cell_type"),
+        Study(simulate(n_obs=60, n_vars=80), "b"),
+    ]
+    config = PretrainConfig(n_steps=8, cells_per_study=8, hidden=8, dim=4, studies_per_step=1)
+    _checkpoint(data, tmp_path / "own0" / "e", config, monkeypatch, at=2)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", TWO, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "RANK": rank, "WORLD_SIZE": "2"},
+        )
+        for rank in "01"
+    ]  # fmt: skip
+    try:
+        told = [process.communicate(timeout=60) for process in both]
+    finally:
+        for process in both:
+            process.kill()
+            process.communicate()
+    (first, unlike, taken), (second, unlike_too, not_taken) = (out.splitlines() for out, _ in told)
+    assert first == second
+    assert "'classes'" in first
+    for line in (unlike, unlike_too):
+        assert line.startswith("EncoderError The processes do not see the same")
+        assert "from the steps 2, 0" in line
+    assert taken.startswith("InputError")
+    assert "taken0 exists" in taken
+    assert not_taken.startswith("EncoderError Process 0 of 2 cannot go on")
+
+
+def _checkpoint(data, target: Path, config: PretrainConfig, monkeypatch, *, at: int) -> Path:
+    """Stop a training at a step, and return its checkpoint."""
+    run = Pretraining.run
+    with monkeypatch.context() as patch:
+        patch.setattr(Pretraining, "run", lambda self, save, progress: (save(run(self, save=save, until=at)), 1 / 0))
+        with pytest.raises(ZeroDivisionError):
+            pretrain(data, target, config=config, device="cpu", progress=False)
+    return target.with_name(f"{target.name}.training")
 
 
 def test_auto_takes_what_is_there():

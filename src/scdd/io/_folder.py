@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scdd.errors import InputError
 
-__all__ = ["check_target", "set_aside", "write_folder"]
+__all__ = ["check_target", "remove_folder", "set_aside", "write_folder"]
 
 
 def check_target(path: str | os.PathLike[str], *, overwrite: bool, marker: str, what: str) -> Path:
@@ -94,6 +94,12 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> Path:
 def set_aside(target: Path) -> list[Path]:
     """Return the older folders that were moved out of the way of a new one; only a killed process leaves any."""
     return list(target.parent.glob(f"{_hidden(target)}-old-*"))
+
+
+def remove_folder(target: Path) -> None:
+    """Remove a folder, and the older ones that a killed process left beside it."""
+    shutil.rmtree(target, ignore_errors=True)
+    _remove_set_aside(target)
 
 
 def _hidden(target: Path) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from scdd.encoders._pretrain._config import PretrainConfig
 from scdd.encoders._pretrain._corpus import Corpus
 
+LOSSES = ("prediction", "classes", "views", "batches")
 _FLOOR = 0.1  # variance below which a gene counts no more in the prediction
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scdd._rng import Seed, canonical_seed
 from scdd.encoders._pretrain._config import PretrainConfig, Study
-from scdd.errors import InputError
+from scdd.errors import EncoderError, InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -52,7 +51,8 @@ def pretrain(
 
     Several GPUs, or several machines, train together where ``torchrun`` starts this call or ``scdd pretrain`` once for each
     (``torchrun --nproc-per-node 4 -m scdd pretrain ...``): each process draws cells of its own, so that a step sees as many
-    times more, and gradients are averaged.
+    times more, and gradients are averaged. Several machines need a file system that they share, for the data, ``path`` and the
+    checkpoint: the first process writes, and all read.
 
     Parameters
     ----------
@@ -98,6 +98,8 @@ def pretrain(
         If genes have no symbols, or no gene is expressed.
     scdd.errors.TrainingError
         If the loss is not finite.
+    scdd.errors.EncoderError
+        If another process cannot go on, or the processes see different checkpoints.
 
     Examples
     --------
@@ -114,23 +116,27 @@ def pretrain(
     from scdd.encoders._scdd_base import ScddBaseEncoder
     from scdd.io import write_model
     from scdd.io._files import check_target
+    from scdd.io._folder import remove_folder
 
     config, number, where = config or PretrainConfig(), canonical_seed(seed), own_device(_device(device))
-    target = check_target(path, overwrite=overwrite).absolute()
     studies = as_studies(data, labels_key=labels_key, batch_key=batch_key)
     begun = time.monotonic()
-    sets = [open_study(study, backed=backed) for study in studies]
     with joined(where) as team:
+        with team.together():
+            target = check_target(path, overwrite=overwrite).absolute()
+            sets = [open_study(study, backed=backed) for study in studies]
         training = _training(sets, config, seed=number, device=where, compile=compile, team=team)
         same = _card.identity(sets, config, number)
         checkpoint = target.with_name(f"{target.name}.training")
-        begun -= _resume(training, checkpoint, same)
+        with team.together():
+            begun -= _resume(training, checkpoint, same)
+        _require_one_step(training, checkpoint)
         save = partial(_save, checkpoint=checkpoint, same=same, begun=begun)
         training.run(save=save, progress=progress and team.leads)
         if team.leads:
             written = _card.card(training, same, seconds=time.monotonic() - begun, made_by=made_by)
             write_model(target, _card.weights(training.network.state_dict()), written, overwrite=overwrite)
-            shutil.rmtree(checkpoint, ignore_errors=True)
+            remove_folder(checkpoint)
         team.wait()  # the others return what the first one wrote
     return ScddBaseEncoder(target)
 
@@ -160,8 +166,9 @@ def _save(state: Pretraining, *, checkpoint: Path, same: dict[str, Any], begun: 
 def _resume(training: Pretraining, checkpoint: Path, same: dict[str, Any]) -> float:
     """Go on from a checkpoint, if there is one; return the seconds that were spent before."""
     from scdd.io import read_model
+    from scdd.io._folder import set_aside
 
-    if not checkpoint.exists():
+    if not checkpoint.exists() and not set_aside(checkpoint):
         return 0.0
     arrays, state = read_model(checkpoint)
     other = state["same"]
@@ -175,6 +182,17 @@ def _resume(training: Pretraining, checkpoint: Path, same: dict[str, Any]) -> fl
     training.restore(arrays, step=state["step"], history=state["history"], sums=state["sums"])
     _LOG.info("pretraining goes on from step %d", training.step)
     return float(state["seconds"])
+
+
+def _require_one_step(training: Pretraining, checkpoint: Path) -> None:
+    """Raise in all processes unless all found the same checkpoint: they would run different numbers of steps."""
+    steps = training.team.gather(training.step)
+    if len(set(steps)) > 1:
+        msg = (
+            f"The processes do not see the same {checkpoint}: they would go on from the steps {', '.join(map(str, steps))}. "
+            "Several machines need a file system that they share, for this folder and the encoder."
+        )
+        raise EncoderError(msg)
 
 
 def _device(device: str) -> str:

@@ -21,7 +21,7 @@ from scdd.encoders._base_network import BaseNetwork, BaseShape
 from scdd.encoders._pretrain._config import PretrainConfig
 from scdd.encoders._pretrain._corpus import Corpus
 from scdd.encoders._pretrain._factors import LEAST_SD, factors
-from scdd.encoders._pretrain._losses import Heads, between_batches, between_views, total
+from scdd.encoders._pretrain._losses import LOSSES, Heads, between_batches, between_views, total
 from scdd.encoders._pretrain._team import Team
 from scdd.encoders._pretrain._views import StudyBatch, Views
 from scdd.errors import TrainingError
@@ -31,6 +31,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 _RECORD = 50  # steps whose mean losses are one line of the history
 
 Arrays = dict[str, NDArray[Any]]
+Sums = dict[str, tuple[float, int]]
 
 
 class Pretraining:
@@ -84,7 +85,7 @@ class Pretraining:
         )
         self.step = 0
         self.history: list[dict[str, float]] = []
-        self._sums: dict[str, float] = {}
+        self._sums: Sums = {}
 
     def run(
         self, *, save: Callable[[Pretraining], None], progress: bool = True, until: int | None = None
@@ -114,7 +115,8 @@ class Pretraining:
                     losses = self._one_step()
                     self._record(losses)
                     self.step += 1
-                    stop = self._agreed(interrupt.raised)
+                    # all stop after the same step, or the others would wait for the one that was asked to
+                    stop = any(self.team.gather(interrupt.raised))
                     if self.team.leads and (stop or self.step % self.config.checkpoint_every == 0):
                         save(self)
                 if stop:
@@ -132,7 +134,12 @@ class Pretraining:
         return out
 
     def restore(
-        self, arrays: Mapping[str, NDArray[Any]], *, step: int, history: list[dict[str, float]], sums: dict[str, float]
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        *,
+        step: int,
+        history: list[dict[str, float]],
+        sums: Mapping[str, tuple[float, int]],
     ) -> None:
         """Take back what :meth:`arrays`, ``step``, ``history`` and ``sums`` were at a checkpoint."""
         for name, parameter in self._parameters():
@@ -142,11 +149,12 @@ class Pretraining:
                 "step": torch.tensor(float(step), device=self.device),
                 **{m: torch.from_numpy(arrays[f"{m}.{name}"].copy()).to(self.device) for m in _MOMENTS},
             }
-        self.step, self.history, self._sums = step, list(history), dict(sums)
+        self.step, self.history = step, list(history)
+        self._sums = {name: (value, n) for name, (value, n) in sums.items()}
 
     @property
-    def sums(self) -> dict[str, float]:
-        """Sums of the losses since the last line of the history."""
+    def sums(self) -> Sums:
+        """Sum of each loss since the last line of the history, and the number of steps that had it."""
         return dict(self._sums)
 
     def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
@@ -159,9 +167,7 @@ class Pretraining:
             group["lr"] = self.config.lr * _schedule(self.step, self.config)
         with _autocast(self.device):
             losses = total(self._losses(), self.config)
-        values = torch.stack([loss.detach().float() for loss in losses.values()])
-        self.team.average([values])
-        told = dict(zip(losses, values.tolist(), strict=True))
+        told = self.team.means(losses, ("loss", *LOSSES))
         if not math.isfinite(told["loss"]):
             msg = f"The loss is not finite at step {self.step}. Lower the learning rate: PretrainConfig(lr=...)."
             raise TrainingError(msg)
@@ -173,12 +179,6 @@ class Pretraining:
         self.optimizer.step()
         return told
 
-    def _agreed(self, stop: bool) -> bool:
-        """Return whether any process was asked to stop: all stop after the same step, or the others would wait for it."""
-        asked = torch.tensor([float(stop)], device=self.device)
-        self.team.average([asked])
-        return bool(asked.item())
-
     def _fill_gradients(self) -> None:
         """Give parameters that took no part a gradient of zero, so that all have moments of the same age."""
         for _, parameter in self._parameters():
@@ -186,7 +186,7 @@ class Pretraining:
                 parameter.grad = torch.zeros_like(parameter)
 
     def _losses(self) -> dict[str, list[Tensor]]:
-        losses: dict[str, list[Tensor]] = {"prediction": [], "classes": [], "views": [], "batches": []}
+        losses: dict[str, list[Tensor]] = {name: [] for name in LOSSES}
         for batch in self.views(self.step * self.team.size + self.team.rank):
             for name, value in self._of_study(batch).items():
                 if value is not None:
@@ -213,11 +213,11 @@ class Pretraining:
 
     def _record(self, losses: dict[str, float]) -> None:
         for name, value in losses.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
+            before, n = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (before + value, n + 1)
         done = self.step + 1
         if done % _RECORD == 0 or done == self.config.n_steps:
-            n = done % _RECORD or _RECORD
-            self.history.append({"step": done, **{name: value / n for name, value in self._sums.items()}})
+            self.history.append({"step": done, **{name: value / n for name, (value, n) in self._sums.items()}})
             _LOG.debug("pretraining: %s", self.history[-1])
             self._sums = {}
 
