@@ -19,13 +19,16 @@ def make(n_obs: int = 500, n_vars: int = 60, seed: int = 0) -> tuple[MemorySourc
 
 
 def direct(x: np.ndarray, labels: np.ndarray, library: np.ndarray) -> np.ndarray:
-    mu = np.empty_like(x)
+    above, below = 0.0, 0.0
     for c in np.unique(labels):
-        cells = labels == c
-        mu[cells] = library[cells, None] * (x[cells].sum(0) / library[cells].sum())
+        depth, own, n = library[labels == c], x[labels == c], (labels == c).sum()
+        mu = depth[:, None] * (own.sum(0) / depth.sum())
+        squares = ((own - mu) ** 2).sum(0) * n / (n - 1)
+        above = above + (mu**2).sum(0) - squares * (depth**2).sum() / depth.sum() ** 2
+        below = below + squares - mu.sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        theta = (mu**2).sum(0) / ((x - mu) ** 2 - mu).sum(0)
-    return np.where((mu.sum(0) == 0) | (theta <= 0), 1000, np.clip(theta, 0.05, 1000))
+        theta = above / below
+    return np.where(below <= 0, 1000, np.clip(theta, 0.05, 1000))
 
 
 @pytest.mark.parametrize("block", [4096, 64, 1])
@@ -55,6 +58,39 @@ def test_dispersion_recovers_the_truth(mean: float):
     counts, library = simulated(theta, mean)
     source = MemorySource(counts, np.arange(len(counts)) % 2, list("ab"), library=library)
     np.testing.assert_allclose(within_class_dispersion(source), theta, rtol=0.2)
+
+
+@pytest.mark.parametrize("size", [2, 3, 10])
+def test_dispersion_of_small_classes_is_that_of_large_ones(size: int):
+    """The mean of a few cells follows them, so their squares about it are too small."""
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(5 * rng.gamma(2.0, 0.5, (600, 200)))
+    labels = np.arange(600) // size
+    source = MemorySource(counts, labels, [str(c) for c in range(labels.max() + 1)], library=np.full(600, 1000.0))
+    assert np.median(within_class_dispersion(source)) == pytest.approx(2.0, rel=0.15)
+
+
+def test_classes_of_one_cell_tell_nothing_of_dispersion():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(5 * rng.gamma(2.0, 0.5, (300, 50)))
+    library = np.full(300, 1000.0)
+    pairs = np.repeat(np.arange(100), 2)
+    some = within_class_dispersion(
+        MemorySource(counts[:200], pairs, [str(c) for c in range(100)], library=library[:200])
+    )
+    labels = np.concatenate([pairs, 100 + np.arange(100)])
+    source = MemorySource(counts, labels, [str(c) for c in range(200)], library=library)
+    np.testing.assert_allclose(within_class_dispersion(source), some, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 5, 50])
+def test_sd_within_classes_does_not_depend_on_their_size(size: int):
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(20.0, (1000, 100))
+    labels = np.arange(1000) // size
+    source = MemorySource(counts, labels, [str(c) for c in range(labels.max() + 1)], library=np.full(1000, 1e4))
+    sd = moments.within_class_log_sd(source, np.arange(100))
+    assert np.median(sd) == pytest.approx(np.log1p(counts).std(), rel=0.03)
 
 
 def test_poisson_genes_are_nearly_poisson():

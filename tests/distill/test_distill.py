@@ -156,12 +156,15 @@ class Interrupted:
         monkeypatch.setattr(MomentMatching, "value", value)
 
 
-def test_interrupted_refinement_gives_the_rows_of_the_last_checkpoint(monkeypatch: pytest.MonkeyPatch):
-    whole = run(config=DistillConfig(objective="moments", referee=False, refine=RefineConfig(5, 0.1, 0.3, (5,))))
+@pytest.mark.parametrize("checkpoints", [(), (5,)])
+def test_interrupted_refinement_gives_the_rows_of_the_last_step(monkeypatch: pytest.MonkeyPatch, checkpoints):
+    """Where no referee decides, what was done so far is the best there is: the paper preset has no checkpoints."""
+    whole = run(config=DistillConfig(objective="moments", referee=False, refine=RefineConfig(6, 0.1, 0.3, ())))
     Interrupted(monkeypatch, 8)
-    result = run(config=REFINED)
+    config = DistillConfig(objective="moments", referee=False, refine=RefineConfig(10, 0.1, 0.3, checkpoints))
+    result = run(config=config)
     assert result.status == "interrupted"
-    assert result.record["n_steps"] == 5
+    assert result.record["n_steps"] == 6
     np.testing.assert_array_equal(result.counts.toarray(), whole.counts.toarray())
     assert all(p.requires_grad for p in world().module.parameters())
 

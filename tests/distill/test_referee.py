@@ -12,7 +12,7 @@ from scdd.distill import PRESETS, CalibrationConfig, DistillConfig, RefineConfig
 from scdd.distill import _start as start_module
 from scdd.distill._referee import MODELS, Referee, inner_split, inner_splits
 from scdd.distill._refine import RefineResult
-from scdd.distill._task import Task
+from scdd.distill._task import Finish, Task
 
 from ._toy import make_source, world
 
@@ -273,3 +273,45 @@ def test_the_best_preset_runs():
     result = distill(w.module, w.source, w.latents, np.full(4, 2), config=config, seed=0)
     assert set(result.record["inner"]["spread"]) == {"auto", "0.5", "1.0"}
     assert set(result.record["inner"]["guidance"]) == {0.0625, 0.0, 0.25}
+
+
+def test_a_donor_of_few_cells_does_not_end_the_search():
+    """A split that holds out ten cells cannot judge; those after it can."""
+    donors = np.repeat([0, 1, 2], [500, 500, 10])
+    source = toy(np.tile([0, 1], 505), donors)
+    for seed in range(8):
+        splits = inner_splits(source, 1, seed=seed)
+        assert len(splits) == 2
+        assert {int(donors[split.validation][0]) for split in splits} == {0, 1}
+
+
+def test_an_option_that_is_the_choice_anyway_is_judged_once(monkeypatch: pytest.MonkeyPatch):
+    """Judged twice, it would look better known than every other candidate."""
+    original = start_module.invert
+    monkeypatch.setattr(start_module, "invert", lambda *args: swap(original(*args)))
+
+    def repair(codes):
+        means = world().module.class_means
+        return codes.moved(codes.z + means[codes.labels] - means[(codes.labels + 1) % 4])
+
+    result, _ = distilled(monkeypatch, repair, config=replace(CONFIG, guidance=0.0, guidance_options=(0.0,)))
+    assert result.record["n_steps"] in (1, 2)
+
+
+def test_judges_have_no_part_in_how_rows_are_written():
+    """Levels and calibration are in units of the noise of the cells that rows are made of."""
+    w = world()
+    split = inner_split(w.source, seed=0)
+    spoilt = w.source.rows(np.arange(w.source.n_obs)).toarray()
+    spoilt[split.validation] = spoilt[split.validation][:, ::-1]
+    other = MemorySource(
+        spoilt, w.source.labels, w.source.class_names, batches=w.source.batches, batch_names=w.source.batch_names,
+        donors=w.source.donors,
+    )  # fmt: skip
+    config = replace(CONFIG, objective=None, levels=0.75, calibration=CalibrationConfig(n_steps=2), prior_cells=5.0)
+    rows = []
+    for source in (w.source, other):
+        task = Task(w.module, source, w.latents, np.full(4, 2), config, 0, None)
+        rendered = task.render(SubsetSource(source, split.train), task.start(split.train), Finish())
+        rows.append(rendered.counts.toarray())
+    np.testing.assert_array_equal(*rows)

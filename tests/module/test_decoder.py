@@ -152,3 +152,28 @@ def test_latent_statistics():
     sample = module.gaussian(noise, torch.zeros(40_000, dtype=torch.int64)).numpy()
     np.testing.assert_allclose(sample.mean(0), means[0], atol=0.08)
     np.testing.assert_allclose(sample.std(0), z[labels == 0].std(0), rtol=0.06)
+
+
+def test_input_dropout_leaves_the_mean_of_the_inputs():
+    """Dropped before it is centred, a feature far from zero would be the loudest of all."""
+    autoencoder = build().autoencoder
+    features = 1000 + torch.randn(4000, 5, generator=torch.Generator().manual_seed(0))
+    autoencoder.scale_features(features)
+    seen: list[torch.Tensor] = []
+    autoencoder.head[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    counts, labels = torch.ones(4000, autoencoder.n_genes), torch.zeros(4000, dtype=torch.long)
+    autoencoder.loss(features, counts, labels, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(seen[0].mean(0), torch.zeros(5), rtol=0, atol=0.1)
+    assert seen[0].abs().max() < 10
+    assert float((seen[0] == 0).float().mean()) == pytest.approx(0.1, abs=0.02)
+
+
+def test_a_constant_feature_says_nothing():
+    autoencoder = build().autoencoder
+    features = torch.randn(300, 5, generator=torch.Generator().manual_seed(0))
+    features[:, 2] = 7.3
+    autoencoder.scale_features(features)
+    assert autoencoder.feature_scale[2] == 1
+    other = features.clone()
+    other[:, 2] += 1e-5
+    torch.testing.assert_close(autoencoder.encode(features), autoencoder.encode(other), rtol=0, atol=1e-3)

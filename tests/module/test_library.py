@@ -52,3 +52,12 @@ def test_quantiles_rise_and_stay_in_the_range_of_the_cells(cells):
     own = library[(labels == 0) & (batches == 1)]
     assert (np.diff(got) >= 0).all()
     np.testing.assert_allclose([got[0], got[-1]], [own.min(), own.max()], rtol=1e-5)
+
+
+def test_cells_in_any_order_give_the_same(cells):
+    library, labels, batches = cells
+    order = np.random.default_rng(1).permutation(len(library))
+    one, other = LibraryModel(2, 2), LibraryModel(2, 2)
+    one.fit(library, labels, batches)
+    other.fit(library[order], labels[order], batches[order].astype(np.int32))
+    np.testing.assert_array_equal(one.log_quantiles.numpy(), other.log_quantiles.numpy())

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from scdd.errors import TrainingError
+from scdd.errors import InputError, TrainingError
 from scdd.train import StageConfig, StageResult, TrainerConfig, fit_stage
 
 CPU = TrainerConfig(accelerator="cpu", devices=1, progress=False)
@@ -43,9 +43,8 @@ def run(
         loss=loss or square,
         batches=batches or make,
         config=config,
-        trainer_config=CPU,
         steps_per_epoch=steps_per_epoch,
-        **options,
+        **{"trainer_config": CPU, **options},
     )
     return module, result, steps
 
@@ -253,3 +252,32 @@ def test_in_a_thread():
     thread.start()
     thread.join()
     assert results[0].status == "complete"
+
+
+def test_mixed_precision_learns():
+    """A fused optimiser unscales gradients itself, and Lightning refuses to clip them then."""
+    module, result, _ = run(80, trainer_config=TrainerConfig("cpu", precision="bf16-mixed", progress=False))
+    assert result.status == "complete"
+    torch.testing.assert_close(module.weight.detach(), TARGET, rtol=0, atol=0.2)
+
+
+@pytest.mark.parametrize("devices", [2, -1, [0, 1], "0,1"], ids=str)
+def test_more_than_one_device_is_refused(devices):
+    """Each would train on the same cells, and a script would be started once for each."""
+    with pytest.raises(InputError, match="takes one device"):
+        run(trainer_config=TrainerConfig("cpu", devices=devices, progress=False))
+
+
+@pytest.mark.parametrize(("devices", "expected"), [("auto", 0), (1, 0), ([2], 2)], ids=str)
+def test_one_gpu_of_several_is_taken(monkeypatch: pytest.MonkeyPatch, devices, expected: int):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    config = TrainerConfig(devices=devices)
+    assert config.place() == ("gpu", torch.device("cuda", expected))
+    with pytest.raises(InputError, match="GPU number 7"):
+        TrainerConfig(devices=[7]).place()
+
+
+def test_progress_shows_the_loss(capfd: pytest.CaptureFixture[str]):
+    run(60, trainer_config=TrainerConfig("cpu", progress=True))
+    assert "loss=" in capfd.readouterr().err

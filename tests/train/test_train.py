@@ -130,6 +130,16 @@ def test_without_generator_it_stays_the_identity():
     assert torch.equal(module.scdg.output.weight, torch.zeros_like(module.scdg.output.weight))
 
 
+def test_trained_again_without_generator_the_old_one_goes():
+    """What it learnt of other latents would be applied to these."""
+    module, _ = train()
+    assert module.scdg.started
+    train(module, with_generator=False)
+    z, level = torch.randn(6, module.scdg.n_latent), torch.full((6,), 0.5)
+    labels = torch.zeros(6, dtype=torch.long)
+    assert torch.equal(module.scdg(z, level, labels, labels), z)
+
+
 def interrupt(monkeypatch: pytest.MonkeyPatch, stage: str, step: int) -> None:
     original = stages.fit_stage
 

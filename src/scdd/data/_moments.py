@@ -18,12 +18,16 @@ def within_class_dispersion(source: Source) -> NDArray[np.float32]:
 
     .. math:: \theta_g = \frac{\sum_i \mu_{ig}^2}{\sum_i (x_{ig} - \mu_{ig})^2 - \mu_{ig}},
 
-    held in [0.05, 1000]; a gene without extra variance gets the upper end (nearly Poisson).
+    held in [0.05, 1000]; a gene without extra variance gets the upper end (nearly Poisson). The mean of a few cells follows
+    them: squares about it are too small, by (n - 1) / n of n cells, and its own square is too large by its variance. Both
+    are corrected; a class of one cell says nothing and is left out.
     """
     numerator = np.zeros(source.n_vars)
     denominator = np.zeros(source.n_vars)
     for label in range(len(source.class_names)):
         cells = np.flatnonzero(source.labels == label)
+        if len(cells) < 2:
+            continue
         library = source.library[cells]
         total, squares, weighted = (np.zeros(source.n_vars) for _ in range(3))
         for start in range(0, len(cells), _BLOCK):
@@ -32,15 +36,13 @@ def within_class_dispersion(source: Source) -> NDArray[np.float32]:
             weighted += x.T @ library[start : start + _BLOCK]
             x.data **= 2
             squares += np.asarray(x.sum(axis=0)).ravel()
-        if not len(cells):
-            continue
         rate = total / library.sum()
         power = rate**2 * (library**2).sum()
-        numerator += power
-        denominator += squares - 2 * rate * weighted + power - total
+        residual = len(cells) / (len(cells) - 1) * (squares - 2 * rate * weighted + power)
+        numerator += power - residual * (library**2).sum() / library.sum() ** 2
+        denominator += residual - total
     with np.errstate(divide="ignore", invalid="ignore"):
         theta = np.where(denominator > 0, numerator / denominator, np.inf)
-    theta[numerator == 0] = _THETA_RANGE[1]
     return np.clip(theta, *_THETA_RANGE).astype(np.float32)
 
 
@@ -73,7 +75,10 @@ def pooled_counts(
 
 
 def within_class_log_sd(source: Source, genes: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Return the standard deviation within classes of log1p CP10k of some genes (n_genes,), pooled over the cells."""
+    """Return the standard deviation within classes of log1p CP10k of some genes (n_genes,), pooled over the cells.
+
+    The degrees of freedom are the cells less the classes that have any.
+    """
     import scipy.sparse as sp
 
     n_classes = len(source.class_names)
@@ -89,4 +94,4 @@ def within_class_log_sd(source: Source, genes: NDArray[np.integer]) -> NDArray[n
         squares += np.asarray(x.sum(axis=0)).ravel()
     cells = np.bincount(source.labels, minlength=n_classes)
     between = (total**2 / np.maximum(cells, 1)[:, None]).sum(axis=0)
-    return np.sqrt(np.maximum(squares - between, 0) / max(source.n_obs, 1))
+    return np.sqrt(np.maximum(squares - between, 0) / max(source.n_obs - np.count_nonzero(cells), 1))

@@ -199,8 +199,8 @@ def _moved(
     flat = tied.flatten()
 
     def displaced() -> Tensor:
-        # the gradient of a selection is one sum over the index; that of delta[tied] sorts it first
-        return delta.index_select(0, flat).view_as(start)
+        # the gradient of a selection is one sum over the index, on a GPU in any order; that of delta[tied] sorts first
+        return delta[tied] if delta.is_cuda else delta.index_select(0, flat).view_as(start)
 
     with torch.enable_grad():
         for step in range(config.n_steps):

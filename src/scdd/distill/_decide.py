@@ -114,7 +114,7 @@ class _Fold:
     def codes(self) -> Iterator[tuple[Choice, Start]]:
         """Yield choices of guidance and refinement, and their rows."""
         config = self.task.config
-        for guidance in (config.guidance, *config.guidance_options):
+        for guidance in dict.fromkeys((config.guidance, *config.guidance_options)):  # none is judged twice
             yield Choice(guidance), self.plain.guided(guidance)
         if config.objective is None:
             return
@@ -163,7 +163,7 @@ def _finishes(task: Task) -> Iterator[Finish]:
     """Yield what else may be done to rows before they are written."""
     calibrations = (True, False) if task.config.calibration is not None else (True,)
     # one row of a class is its mean, however far the others go
-    spreads = (None, *(task.config.spread_options if task.sizes.max() > 1 else ()))
+    spreads = dict.fromkeys((None, *(task.config.spread_options if task.sizes.max() > 1 else ())))
     for spread, calibrated in product(spreads, calibrations):
         if (spread, calibrated) != (None, True):
             yield Finish(spread, calibrated)

@@ -30,6 +30,7 @@ from scdd.encoders import ExpressionFeatures
 from scdd.module import SCDDModule
 
 _BLOCK = 2048  # cells at a time
+_PARTS = 16  # blocks that are summed before they are added to the rest: that copies all of it
 _ROWS = 256  # rows whose rates of all genes are dense at once
 
 
@@ -123,11 +124,14 @@ def gather_evidence(
     expression = ExpressionFeatures(len(hvg))
     by_cell = members.T.tocsr()
     log_sum = np.zeros((n, len(hvg)), dtype=np.float32)
-    counts = sp.csr_matrix((n, source.n_vars), dtype=np.float64)
+    counts, parts = sp.csr_matrix((n, source.n_vars), dtype=np.float64), []
     for index, block in source.blocks(_BLOCK):
         member = by_cell[index].T.tocsr()
-        counts = counts + member @ block
+        parts.append(member @ block)
+        if len(parts) == _PARTS:
+            counts, parts = counts + sum(parts), []
         log_sum += member @ expression(index, sp.csr_matrix(block[:, hvg]), source.library[index])
+    counts = counts + sum(parts) if parts else counts
     cells = np.diff(members.indptr)
     library = members @ source.library
     typical = torch.from_numpy(np.exp(members @ np.log(source.library) / np.maximum(cells, 1))).to(module.device)

@@ -47,6 +47,9 @@ def ladder(n: int) -> NDArray[np.float64]:
 def fuse(values: NDArray[np.floating], gap: NDArray[np.floating]) -> NDArray[np.floating]:
     """Merge, gene by gene, the two nearest groups of values into their mean, until all groups are ``gap`` apart.
 
+    All pairs that are nearer to each other than to their other neighbours are merged at once: a merger only widens the gaps
+    beside it, so each of them would come in any case.
+
     Parameters
     ----------
     values
@@ -71,13 +74,13 @@ def fuse(values: NDArray[np.floating], gap: NDArray[np.floating]) -> NDArray[np.
     cut = np.ones((len(values) - 1, len(active)), dtype=bool)  # whether two neighbours belong to different groups
     while len(active) and len(cut):
         mean = _group_means(ranked[:, active], cut)
-        distance = np.where(cut, np.diff(mean, axis=0), np.inf)
-        nearest = distance.argmin(axis=0)
-        merge = distance[nearest, np.arange(len(active))] < gap[active]
-        done = active[~merge]
-        out[:, done] = _unsorted(mean[:, ~merge], order[:, done])
-        cut[nearest[merge], np.flatnonzero(merge)] = False
-        active, cut = active[merge], cut[:, merge]
+        distance = np.diff(mean, axis=0)
+        before, after = _beside(distance, cut)
+        merge = cut & (distance < gap[active]) & (distance < before) & (distance <= after)
+        going = merge.any(axis=0)
+        done = active[~going]
+        out[:, done] = _unsorted(mean[:, ~going], order[:, done])
+        active, cut = active[going], (cut & ~merge)[:, going]
     return out
 
 
@@ -183,6 +186,20 @@ def _group_means(ranked: NDArray[np.floating], cut: NDArray[np.bool_]) -> NDArra
     total = np.bincount(flat, weights=ranked.ravel(), minlength=n * genes)
     size = np.bincount(flat, minlength=n * genes)
     return (total / np.maximum(size, 1))[flat].reshape(n, genes)
+
+
+def _beside(
+    distance: NDArray[np.floating], cut: NDArray[np.bool_]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return the gaps before and after each one (n - 1, genes), between groups; infinite where there is none."""
+    n, genes = cut.shape
+    row, ends = np.arange(n)[:, None], np.full((1, genes), np.inf)
+    last = np.maximum.accumulate(np.where(cut, row, -1), axis=0)
+    following = np.minimum.accumulate(np.where(cut, row, n)[::-1], axis=0)[::-1]
+    padded = np.concatenate([ends, distance, ends])  # row k of the gaps is row k + 1 here
+    before = np.concatenate([np.zeros((1, genes), dtype=np.int64), last[:-1] + 1])
+    after = np.concatenate([following[1:] + 1, np.full((1, genes), n + 1)])
+    return np.take_along_axis(padded, before, axis=0), np.take_along_axis(padded, after, axis=0)
 
 
 def _unsorted(ranked: NDArray[np.floating], order: NDArray[np.int64]) -> NDArray[np.floating]:

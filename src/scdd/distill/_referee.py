@@ -61,8 +61,8 @@ def inner_splits(source: Source, n: int, *, seed: int) -> list[InnerSplit]:
     found: list[InnerSplit] = []
     for number in range(4 * max(n, _ONE_DONOR)):  # few donors leave few ways to hold some of them out
         split = inner_split(source, seed=seed + number)
-        if split is None:
-            break
+        if split is None:  # another may hold out donors with more cells
+            continue
         if split.by_donor and len(np.unique(np.asarray(source.donors)[split.validation])) == 1:
             n = max(n, _ONE_DONOR)
         # by what they train on: a large validation set is thinned at random, and would differ with the same donors

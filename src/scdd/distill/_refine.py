@@ -171,6 +171,7 @@ def refine(
     scale: Tensor,
     config: RefineConfig,
     space: Space | None = None,
+    keep_last: bool = False,
     deadline: float | None = None,
     on_step: Callable[[float], None] | None = None,
 ) -> RefineResult:
@@ -192,6 +193,8 @@ def refine(
         Budget.
     space
         Differentiable function of features in whose values the objective matches; None: the features themselves.
+    keep_last
+        Keep the codes of the last step too, where the refinement ends early.
     deadline
         Value of ``time.monotonic()`` at which to stop.
     on_step
@@ -248,4 +251,6 @@ def refine(
                 break
     except KeyboardInterrupt:
         status = "interrupted"
+    if keep_last and losses:
+        kept[len(losses)] = codes.moved((codes.z + scale * delta).detach())
     return RefineResult(kept, losses, status)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +69,7 @@ class Task:
     deadline: float | None
     on_step: Callable[[float | None], None] | None = None
     space: Space | None = None
+    _noise: dict[Source, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def hvg(self) -> NDArray[np.bool_]:
@@ -88,17 +88,18 @@ class Task:
         if self.on_step is not None:
             self.on_step(None)
 
-    @cached_property
-    def noise(self) -> NDArray[np.float64]:
-        """Standard deviation of the log expression of each HVG within classes (n_hvg,); one pass over the cells."""
-        return within_class_log_sd(self.source, self.module.hvg.cpu().numpy())
+    def noise(self, source: Source) -> NDArray[np.float64]:
+        """Return the standard deviation of the log expression of each HVG within classes (n_hvg,), of some cells."""
+        if source not in self._noise:  # one pass over the cells
+            self._noise[source] = within_class_log_sd(source, self.module.hvg.cpu().numpy())
+        return self._noise[source]
 
-    def denoising(self, finish: Finish) -> Denoising:
-        """Return what is done to denoised rows."""
-        config = self.config
+    def denoising(self, source: Source, finish: Finish) -> Denoising:
+        """Return what is done to denoised rows among some cells."""
+        config, noise = self.config, self.noise(source)
         if finish.spread is None:
-            return Denoising(config.spread, config.levels, self.noise)
-        return Denoising(finish.spread, config.levels, self.noise, by_distance=False)
+            return Denoising(config.spread, config.levels, noise)
+        return Denoising(finish.spread, config.levels, noise, by_distance=False)
 
     def start(self, cells: NDArray[np.int64]) -> Start:
         """Place the rows among some cells."""
@@ -115,7 +116,7 @@ class Task:
         if start.evidence is not None:
             corrections = start.evidence.corrections(self.module, start.plan.kind == "denoised")
         features = RowFeatures(self.module, library, corrections)
-        features.drawn = self._drawn(features, start, finish)
+        features.drawn = self._drawn(features, source, start, finish)
         return refine(
             start.codes,
             features,
@@ -130,6 +131,7 @@ class Task:
             scale=self.module.within_sd,
             config=replace(config.refine, n_steps=n_steps),
             space=self.space,
+            keep_last=not config.referee,
             deadline=self.deadline,
             on_step=self.on_step,
         )
@@ -139,8 +141,8 @@ class Task:
         return RealBatches(source, hvg, per_class=per_class, seed=self.seed, device=self.module.device)
 
     @torch.no_grad()
-    def _drawn(self, features: RowFeatures, start: Start, finish: Finish) -> tuple[Tensor, Tensor]:
-        towards, left = self.denoising(finish).drawn(features(start.codes).cpu().numpy(), start.plan)
+    def _drawn(self, features: RowFeatures, source: Source, start: Start, finish: Finish) -> tuple[Tensor, Tensor]:
+        towards, left = self.denoising(source, finish).drawn(features(start.codes).cpu().numpy(), start.plan)
         return torch.from_numpy(towards).to(self.module.device), torch.from_numpy(left).to(self.module.device)
 
     @torch.no_grad()
@@ -148,14 +150,14 @@ class Task:
         """Write the rows as counts, calibrated on the cells of ``source``."""
 
         def shape(target: NDArray[np.floating], plan: RowPlan) -> NDArray[np.floating]:
-            target = self.denoising(finish)(target, plan)
+            target = self.denoising(source, finish)(target, plan)
             if self.config.calibration is None or not finish.calibrated:
                 return target
             return calibrate(
                 target,
                 plan,
                 self._real(source).few(_BATCHES),
-                scale=self.noise,
+                scale=self.noise(source),
                 config=self.config.calibration,
             )
 

@@ -87,7 +87,7 @@ class Autoencoder(nn.Module):
 
     def encode(self, features: Tensor) -> Tensor:
         """Return standardised latents (n, n_latent) of features (n, n_features)."""
-        return (self.head((features - self.feature_loc) / self.feature_scale) - self.loc) / self.scale
+        return self._latents(self._inputs(features))
 
     def log_proportions(self, z: Tensor) -> Tensor:
         """Return the log of each gene's share of the counts of the HVGs (n, n_genes), at standardised latents."""
@@ -114,10 +114,11 @@ class Autoencoder(nn.Module):
             Source of the input dropout and of the latent noise.
         """
         config = self.config
-        if config.input_dropout:
+        inputs = self._inputs(features)
+        if config.input_dropout:  # of centred inputs, whose mean is then what it is without
             keep = torch.rand(features.shape, generator=generator, device=features.device) >= config.input_dropout
-            features = features * keep / (1 - config.input_dropout)
-        z = self.encode(features)
+            inputs = inputs * keep / (1 - config.input_dropout)
+        z = self._latents(inputs)
         noisy = z + config.latent_noise * torch.randn(z.shape, generator=generator, device=z.device)
         log_mu = self.log_proportions(noisy) + counts.sum(1, keepdim=True).clamp_min(1).log()
         reconstruction = nb_cross_entropy(counts, log_mu, self.theta).mean()
@@ -132,8 +133,10 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def scale_features(self, features: Tensor) -> None:
         """Bring the features (n, n_features) of an encoder to mean 0 and standard deviation 1: embeddings differ in scale."""
-        self.feature_loc.copy_(features.mean(0))
-        self.feature_scale.copy_(features.std(0, correction=0).clamp_min(1e-6))
+        mean, sd = features.mean(0), features.std(0, correction=0)
+        self.feature_loc.copy_(mean)
+        # a constant differs from its mean by rounding alone
+        self.feature_scale.copy_(torch.where(sd > 1e-6 * (1 + mean.abs()), sd, torch.ones_like(sd)))
 
     @torch.no_grad()
     def standardise(self, z: Tensor) -> None:
@@ -147,3 +150,9 @@ class Autoencoder(nn.Module):
         raw = z * self.scale + self.loc
         self.loc.copy_(raw.mean(0))
         self.scale.copy_(raw.std(0, correction=0).clamp_min(1e-3))
+
+    def _inputs(self, features: Tensor) -> Tensor:
+        return (features - self.feature_loc) / self.feature_scale
+
+    def _latents(self, inputs: Tensor) -> Tensor:
+        return (self.head(inputs) - self.loc) / self.scale

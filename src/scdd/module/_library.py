@@ -30,14 +30,17 @@ class LibraryModel(nn.Module):
         """Store the quantiles of the libraries (n_obs,) of the cells of each class and batch."""
         log_library = np.log(np.maximum(library, 1.0))
         n_classes, n_batches, _ = self.log_quantiles.shape
+        # sorted once: many classes times many batches are too many masks of all cells
+        order = np.lexsort((batches, labels))
+        pair = (labels.astype(np.int64) * n_batches + batches)[order]
+        bounds = np.searchsorted(pair, np.arange(n_classes * n_batches + 1))
         for c in range(n_classes):
-            of_class = labels == c
-            whole = np.quantile(log_library[of_class], _PROBABILITIES)
+            first, last = bounds[c * n_batches], bounds[(c + 1) * n_batches]
+            self.log_quantiles[c] = _quantiles(log_library[order[first:last]])
             for b in range(n_batches):
-                cells = of_class & (batches == b)
-                enough = cells.sum() >= _MIN_CELLS
-                values = np.quantile(log_library[cells], _PROBABILITIES) if enough else whole
-                self.log_quantiles[c, b] = torch.from_numpy(values)
+                first, last = bounds[c * n_batches + b : c * n_batches + b + 2]
+                if last - first >= _MIN_CELLS:
+                    self.log_quantiles[c, b] = _quantiles(log_library[order[first:last]])
 
     def quantile(
         self, labels: NDArray[np.integer], batches: NDArray[np.integer], u: NDArray[np.floating]
@@ -49,3 +52,7 @@ class LibraryModel(nn.Module):
         row = np.arange(len(grid))
         fraction = position - left
         return np.exp(grid[row, left] * (1 - fraction) + grid[row, left + 1] * fraction)
+
+
+def _quantiles(values: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(np.quantile(values, _PROBABILITIES))

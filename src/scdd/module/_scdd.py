@@ -146,7 +146,8 @@ class SCDDModule(nn.Module):
         """
         n_classes = self.shape.n_classes
         sizes = torch.bincount(labels, minlength=n_classes)
-        sums = torch.zeros(n_classes, z.shape[1], device=z.device).index_add_(0, labels, z)
+        # on the CPU, where the order of the sum is always the same
+        sums = torch.zeros(n_classes, z.shape[1]).index_add_(0, labels.cpu(), z.cpu()).to(z.device)
         self.class_means.copy_(sums / sizes.clamp_min(1)[:, None])
         self.grand_mean.copy_(self.class_means.mean(0))
         residual = z - self.class_means[labels]

@@ -114,6 +114,13 @@ class SCDG(nn.Module):
         self.sd.copy_(variance.clamp_min(1e-6).sqrt())
         self.started.fill_(True)
 
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Become the identity again: what was learnt of other latents is no direction of these."""
+        self.output.weight.zero_()
+        self.output.bias.zero_()
+        self.started.fill_(False)
+
     def gaussian_direction(self, z: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         """Return the direction (n, n_latent) of the closed form: that of a Gaussian of each class."""
         t = t[:, None]

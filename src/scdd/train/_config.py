@@ -61,7 +61,8 @@ class TrainerConfig:
     Attributes
     ----------
     accelerator, devices
-        As in Lightning and scvi-tools: ``"auto"``, ``"cpu"``, ``"gpu"``, ...; number or list of devices.
+        As in Lightning and scvi-tools: ``"auto"``, ``"cpu"``, ``"gpu"``, ``"mps"``; and which device: ``"auto"`` or 1 for
+        the first, ``[k]`` for number k. A stage runs on one device.
     precision
         ``"32-true"`` or, on a GPU, ``"bf16-mixed"``.
     progress
@@ -81,15 +82,37 @@ class TrainerConfig:
         Raises
         ------
         scdd.errors.InputError
-            If a GPU is asked for and there is none.
+            If there is no such device, or more than one is asked for.
         """
         import torch
 
-        available = torch.cuda.is_available()
-        if self.accelerator in ("gpu", "cuda") and not available:
+        number = self.number()
+        if self.accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
             msg = "A GPU is asked for, but torch sees none. Use accelerator='cpu' (device='cpu') or 'auto'."
             raise InputError(msg)
-        if self.accelerator in ("auto", "gpu", "cuda") and available:
-            number = self.devices[0] if isinstance(self.devices, list) else 0
+        if self.accelerator == "mps" and not torch.backends.mps.is_available():
+            msg = "MPS is asked for, but torch sees none. Use accelerator='cpu' (device='cpu') or 'auto'."
+            raise InputError(msg)
+        if self.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+            if number >= torch.cuda.device_count():
+                msg = f"GPU number {number} is asked for; torch sees {torch.cuda.device_count()}, from 0."
+                raise InputError(msg)
             return "gpu", torch.device("cuda", number)
         return ("cpu" if self.accelerator == "auto" else self.accelerator), torch.device("cpu")
+
+    def number(self) -> int:
+        """Return the number of the device.
+
+        Raises
+        ------
+        scdd.errors.InputError
+            If more than one is asked for.
+        """
+        match self.devices:
+            case "auto" | 1 | "1":
+                return 0
+            case [int(number)] if number >= 0:
+                return number
+        # several processes would each train on the same cells
+        msg = f"Training takes one device, got devices={self.devices!r}. Use 'auto', 1, or [k] for number k."
+        raise InputError(msg)

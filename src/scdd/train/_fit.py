@@ -68,19 +68,25 @@ class StagePlan(L.LightningModule):
     """Lightning's view of a stage: which parameters move, and along which loss."""
 
     def __init__(
-        self, module: torch.nn.Module, loss: Callable[[Batch, int], dict[str, Tensor]], config: StageConfig
+        self,
+        module: torch.nn.Module,
+        loss: Callable[[Batch, int], dict[str, Tensor]],
+        config: StageConfig,
+        *,
+        fused: bool = True,
     ) -> None:
         super().__init__()
-        self.module, self.loss, self.config = module, loss, config
+        self.module, self.loss, self.config, self.fused = module, loss, config, fused
         self._sums: dict[str, float] = {}
         self._n = 0
         self.records: list[dict[str, float]] = []
 
     def configure_optimizers(self) -> Any:
         """AdamW under a one-cycle schedule over the whole budget."""
-        # fused: one kernel for all parameters, which are many and small
+        # fused: one kernel for all parameters, which are many and small; Lightning clips no gradients of mixed precision
+        # where the optimiser may unscale them itself
         optimizer = torch.optim.AdamW(
-            self.module.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay, fused=True
+            self.module.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay, fused=self.fused
         )
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.config.lr, total_steps=self.config.n_steps + 1)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -120,12 +126,10 @@ class _Watch(L.Callback):
         self.bar = tqdm(total=n_steps, desc=name, disable=not progress, leave=True, mininterval=0.5)
         self.deadline, self.out_of_time, self.interrupted = deadline, False, False
 
-    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, *args: Any) -> None:
         self.bar.update()
         if self.bar.n % 25 == 0:
-            loss = trainer.callback_metrics.get("loss")
-            if loss is not None:
-                self.bar.set_postfix(loss=f"{float(loss):.3f}")
+            self.bar.set_postfix(loss=f"{float(outputs['loss']):.3f}", refresh=False)
         if self.deadline is not None and time.monotonic() > self.deadline:
             self.out_of_time = True
             trainer.should_stop = True
@@ -223,7 +227,7 @@ def fit_stage(
     """
     start = time.monotonic()
     steps_per_epoch = max(1, min(steps_per_epoch, config.n_steps))
-    plan = StagePlan(module, loss, config)
+    plan = StagePlan(module, loss, config, fused=trainer_config.precision == "32-true")
     watch = _Watch(name, config.n_steps, trainer_config.progress, deadline)
     extra: list[L.Callback] = [watch, *callbacks]
     loaders: dict[str, Any] = {"train_dataloaders": _loader(_Steps(batches, steps_per_epoch))}
@@ -233,10 +237,11 @@ def fit_stage(
         extra.append(early)
         held_out = [validation(i) for i in range(n_validation)]
         loaders["val_dataloaders"] = _loader(held_out)
+    accelerator, _ = trainer_config.place()
     with _quiet(), one_thread():
         trainer = L.Trainer(
-            accelerator=trainer_config.place()[0],
-            devices=trainer_config.devices,
+            accelerator=accelerator,
+            devices=[trainer_config.number()] if accelerator == "gpu" else 1,
             precision=trainer_config.precision,
             max_steps=config.n_steps,
             max_epochs=-1,

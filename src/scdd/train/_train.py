@@ -110,6 +110,7 @@ def train_module(
     (120, 32)
     """
     _, device = trainer_config.place()
+    module.scdg.reset()
     module.to(device).theta.copy_(torch.from_numpy(within_class_dispersion(source)))
     stages: dict[str, StageResult] = {}
     stages["autoencoder"] = fit_autoencoder(
