@@ -21,7 +21,7 @@ import torch
 from scdd.data import BackedSource
 from scdd.datasets import simulate
 from scdd.encoders import PretrainConfig, ScddBaseEncoder, Study, pretrain
-from scdd.encoders._pretrain import _pretrain as pretraining
+from scdd.encoders._place import device_name
 from scdd.encoders._pretrain._card import weights
 from scdd.encoders._pretrain._corpus import build_corpus, choose_genes
 from scdd.encoders._pretrain._losses import between_batches, between_views, shared_classes, total
@@ -440,7 +440,7 @@ def test_processes_with_other_cells_and_other_files(tmp_path: Path, monkeypatch)
         for rank in "01"
     ]  # fmt: skip
     try:
-        told = [process.communicate(timeout=60) for process in both]
+        told = [process.communicate(timeout=240) for process in both]
     finally:
         for process in both:
             process.kill()
@@ -467,8 +467,8 @@ def _checkpoint(data, target: Path, config: PretrainConfig, monkeypatch, *, at: 
 
 
 def test_auto_takes_what_is_there():
-    assert pretraining._device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert pretraining._device("gpu") == "cuda"
+    assert device_name("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert device_name("gpu") == "cuda"
 
 
 @pytest.mark.gpu

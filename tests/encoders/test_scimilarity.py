@@ -107,6 +107,10 @@ def test_decoder_is_that_of_the_file(folder: Path):
         encoder.decode(z, ["NOPE"])
     with pytest.raises(EncoderError, match=r"shape \(n, 8\), got \(5, 7\)"):
         encoder.decode(z[:, :7])
+    np.testing.assert_allclose(encoder.decode(z, device="auto"), expected, atol=1e-4)
+    for device in ("cuda:99", "bogus"):
+        with pytest.raises(EncoderError, match=f"'scimilarity' cannot run on '{device}'"):
+            encoder.decode(z, device=device)
 
 
 def test_few_genes_are_refused_as_by_its_authors(folder: Path):

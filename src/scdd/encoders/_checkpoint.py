@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scdd._compat import warn
 from scdd._genes import GeneMatch, match_genes
 from scdd.encoders._base import Cells, Encoder
+from scdd.encoders._place import device_name, place
 from scdd.encoders._weights import read_text, sha256
 from scdd.errors import EncoderError
 
@@ -208,18 +209,10 @@ class CheckpointEncoder(Encoder):
         -------
         The network, frozen.
         """
-        import torch
-
-        device = device.replace("gpu", "cuda")
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = device_name(device)
         if self._loaded is None or self._loaded[0] != device:
             network = self.read_network() if self._loaded is None else self._loaded[1]
-            try:
-                self._loaded = device, network.to(device)
-            except (RuntimeError, AssertionError) as error:
-                msg = f"Encoder {self.info.name!r} cannot run on {device!r}: {str(error).splitlines()[0]}"
-                raise EncoderError(msg) from error
+            self._loaded = device, place(network, device, self.info.name)
         return self._loaded[1]
 
     def file_hashes(self) -> dict[str, str]:

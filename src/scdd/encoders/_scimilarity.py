@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from scdd.encoders._base import EncoderInfo
 from scdd.encoders._checkpoint import CheckpointEncoder
+from scdd.encoders._place import device_name, place
 from scdd.encoders._registry import ENCODERS
 from scdd.encoders._weights import fill, read_text, read_weights
 from scdd.errors import EncoderError, GeneError
@@ -125,7 +126,7 @@ class SCimilarityEncoder(CheckpointEncoder):
         genes
             Genes to return, by names that stand in the vocabulary. Default: all of it.
         device
-            Where to run.
+            As in :meth:`encode`.
 
         Returns
         -------
@@ -137,7 +138,7 @@ class SCimilarityEncoder(CheckpointEncoder):
         scdd.errors.GeneError
             If a gene is not in the vocabulary.
         scdd.errors.EncoderError
-            If the embedding has another width, or ``decoder.ckpt`` cannot be used.
+            If the embedding has another width, ``decoder.ckpt`` cannot be used, or the device is not there.
         """
         import torch
 
@@ -147,8 +148,10 @@ class SCimilarityEncoder(CheckpointEncoder):
             msg = f"{self.path / 'decoder.ckpt'} takes embeddings of shape (n, {n_in}), got {embedding.shape}."
             raise EncoderError(msg)
         columns = self._columns(genes)
+        device = device_name(device)
+        network = place(network, device, self.info.name)
         with torch.inference_mode():
-            out = network.to(device)(torch.from_numpy(embedding).to(device))[:, torch.from_numpy(columns).to(device)]
+            out = network(torch.from_numpy(embedding).to(device))[:, torch.from_numpy(columns).to(device)]
         return out.cpu().numpy()
 
     def read_decoder(self) -> tuple[torch.nn.Module, int]:

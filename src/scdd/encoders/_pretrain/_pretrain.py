@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scdd._rng import Seed, canonical_seed
+from scdd.encoders._place import device_name
 from scdd.encoders._pretrain._config import PretrainConfig, Study
 from scdd.errors import EncoderError, InputError
 
@@ -118,7 +119,7 @@ def pretrain(
     from scdd.io._files import check_target
     from scdd.io._folder import remove_folder
 
-    config, number, where = config or PretrainConfig(), canonical_seed(seed), own_device(_device(device))
+    config, number, where = config or PretrainConfig(), canonical_seed(seed), own_device(device_name(device))
     studies = as_studies(data, labels_key=labels_key, batch_key=batch_key)
     begun = time.monotonic()
     with joined(where) as team:
@@ -193,11 +194,3 @@ def _require_one_step(training: Pretraining, checkpoint: Path) -> None:
             "Several machines need a file system that they share, for this folder and the encoder."
         )
         raise EncoderError(msg)
-
-
-def _device(device: str) -> str:
-    import torch
-
-    if device != "auto":
-        return device.replace("gpu", "cuda")
-    return "cuda" if torch.cuda.is_available() else "cpu"
