@@ -19,6 +19,7 @@ import scdd
 from scdd.benchmark import Method
 from scdd.data import MemorySource
 from scdd.encoders import Cells, ScddBaseEncoder, Study, get, pretrain
+from scdd.encoders._base_network import _exact
 from scdd.encoders._scdd_base import SHIPPED
 from scdd.errors import EncoderError, GeneError, InputError
 from scdd.io import read_model, write_model
@@ -139,6 +140,11 @@ def test_sparse_and_dense_way_agree_and_gradients_arrive(whole: Path):
     (gradient,) = torch.autograd.grad(sparse[:, 0].sum(), values)
     assert torch.isfinite(gradient).all()
     assert gradient.abs().max() > 0
+
+
+@pytest.mark.parametrize(("device", "where"), [("mps", "cpu"), ("cuda:1", "cuda:1"), ("cpu", "cpu")])
+def test_double_precision_is_looked_for_where_it_is(device: str, where: str):
+    assert _exact(torch.device(device)) == torch.device(where)
 
 
 def test_trained_is_better_than_its_random_twin(tmp_path: Path):

@@ -59,9 +59,11 @@ class BaseNetwork(nn.Module):
 
     def posterior(self, genes: Tensor) -> Tensor:
         """Return the covariance of the factors (dim, dim) where the genes ``genes`` (n_present,) are known."""
-        known = self.table[genes].double()
-        precision = (known * self.noise[genes, None]).T @ known
-        return torch.linalg.inv(precision + torch.eye(self.shape.dim, device=known.device)).float()
+        where = _exact(self.table.device)
+        known = self.table[genes].to(where).double()
+        precision = (known * self.noise[genes, None].to(where)).T @ known
+        covariance = torch.linalg.inv(precision + torch.eye(self.shape.dim, device=where))
+        return covariance.float().to(self.table.device)
 
     def of_dense(self, x: Tensor, genes: Tensor, centre: Tensor) -> Tensor:
         """Return the embedding (n, dim) of expression (n, n_present) of the genes ``genes`` (n_present,), less ``centre``."""
@@ -98,6 +100,11 @@ class BaseNetwork(nn.Module):
         h = self.norm(h)
         h = h + self.down(nn.functional.gelu(self.up(h)))
         return nn.functional.layer_norm(h, (self.shape.dim,))
+
+
+def _exact(device: torch.device) -> torch.device:
+    """Return where double precision is at hand: the GPUs of Apple have none."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 def base_network(shape: BaseShape) -> BaseNetwork:
