@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 
 import scdd
 from scdd.benchmark import critical_difference
@@ -98,6 +100,34 @@ def test_choices_are_kept_in_order_and_wrong_ones_named() -> None:
         prepare_benchmark(results(), n=[50])
     with pytest.raises(InputError, match="no run to show"):
         prepare_benchmark(results(status="failed"))
+
+
+def test_one_name_and_one_number_may_stand_alone() -> None:
+    tables = prepare_benchmark(results(), tasks="b", methods="scdd", n=10)
+    assert (tables.tasks, tables.methods, tables.n) == (["b"], ["scdd"], [10])
+    assert prepare_benchmark(results(), n=np.int64(10)).n == [10]
+
+
+def test_the_band_is_that_of_the_largest_n_in_any_order() -> None:
+    bands = []
+    for n in ([1, 10], [10, 1]):
+        figure = scdd.pl.benchmark(results(), n=n, show=False)
+        (band,) = figure.axes[2].patches
+        bands.append(band.get_x() + band.get_width() / 2)
+    assert bands == pytest.approx([1.0, 1.0])  # the rank of scdd at n = 10; at n = 1 it is 1.5
+
+
+def test_names_are_text_and_long_titles_are_cut() -> None:
+    table = results().replace({"task": {"a": "$x_1$ and $"}, "method": {"class_mean": "$m_2$"}})
+    figure = scdd.pl.benchmark(table, title="A long Title of the Benchmark " * 20, show=False)
+    texts = [text for text in figure.findobj(Text) if "$" in text.get_text()]
+    assert {"$x_1$ and $", "$m_2$"} <= {text.get_text() for text in texts}
+    assert not any(text.get_parse_math() for text in texts)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    head = next(text for text in figure.texts if text.get_text().startswith("A long"))
+    assert head.get_window_extent(canvas.get_renderer()).x1 <= figure.bbox.x1
+    assert head.get_text().endswith("…")
 
 
 def test_critical_difference_is_that_of_the_literature() -> None:

@@ -115,6 +115,24 @@ def test_with_umap_and_test_cells(toy: AnnData, synthetic: Synthetic) -> None:
     _assert_nothing_overlaps(figure)
 
 
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.filterwarnings("ignore::scdd.errors.ScddWarning")  # test cells without a row, classes of few cells
+def test_without_a_class_that_can_be_scored_the_panel_says_why(many: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scdd.pl._embedding._MIN_CELLS", 10_000)
+    n = 24 if many else 4
+    adata = scdd.datasets.simulate(n_obs=6 * n, n_vars=100, n_classes=n, depth=300)
+    adata.obs["cell_type"] = pd.Categorical([f"cells of $kind {i % n} of many" for i in range(adata.n_obs)])
+    figure = _draw(adata, scdd.tl.coreset(adata, 2), adata_test=adata[: 4 * n].copy(), models="LR")
+    panel = _axes(figure)["detail"]
+    words = " ".join(text.get_text() for text in panel.texts).replace("\n", " ")
+    assert words.startswith("No class can be scored (cells of $kind")
+    _assert_nothing_overlaps(figure)
+    # what is wrong with an argument is an error all the same
+    for wrong in ({"models": "typo"}, {"layer": "typo"}):
+        with pytest.raises(InputError, match="typo"):
+            _draw(adata, scdd.tl.coreset(adata, 2), adata_test=adata[: 4 * n].copy(), **wrong)
+
+
 @pytest.mark.parametrize("method", ["random", "class_mean", "kmeans_log"])
 def test_coresets_and_means(small: AnnData, method: str) -> None:
     figure = _draw(small, scdd.tl.coreset(small, 1, method=method))

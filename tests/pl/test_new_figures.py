@@ -24,7 +24,7 @@ from scdd.pl._composition import draw_composition
 from scdd.pl._confusion import draw_confusion
 from scdd.pl._dotplot import draw_dots
 from scdd.pl._embedding import draw_embedding
-from scdd.pl._figure import grid
+from scdd.pl._figure import figure_of, grid, size_of
 from scdd.pl._ink import _luminance
 from scdd.pl._layout import name_rows
 from scdd.pl._palette import COLORS
@@ -92,7 +92,8 @@ def test_any_number_of_classes(plot: str, n_classes: int) -> None:
     figure = _drawn(_pair_plots()[plot](*_cells(n_classes, "cells of class {}"), show=False))
     _assert_inside(figure)
     named = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert len(named) == (n_classes if plot == "confusion" else min(n_classes, 100))
+    assert len(named) == min(n_classes, 100)
+    assert any("the 100 largest" in text for text in _texts(figure)) == (n_classes > 100)
     assert named[0].startswith("cells of class")
     assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 4
 
@@ -161,7 +162,10 @@ def test_given_axes_are_used_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> N
     adata, syn = _cells(3)
     host, axes = plt.subplots(1, 3, figsize=(12, 4))
     for ax, draw in zip(axes, _pair_plots().values(), strict=True):
-        assert draw(adata, syn, ax=ax) is host
+        # as the value of a cell of a notebook, the figure would be drawn twice
+        assert draw(adata, syn, ax=ax) is None
+        assert draw(adata, syn, ax=ax, show=False) is None
+        assert draw(adata, syn, ax=ax, return_fig=True) is host
         assert len(ax.get_yticklabels()) == 3
     assert scdd.pl.composition(adata, syn, ax=axes[0], show=True) is None
     assert shown == [1]
@@ -171,6 +175,36 @@ def test_given_axes_are_used_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> N
         scdd.pl.composition(adata, syn, ax="left")
     assert scdd.pl.composition(adata, syn, return_fig=True) is not None
     assert len(shown) == 1
+
+
+def test_axes_of_a_subfigure(monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib.pyplot as plt
+
+    monkeypatch.setattr(plt, "show", lambda: None)
+    adata, syn = _cells(3)
+    plots = _pair_plots()
+    host = plt.figure(figsize=(18, 8))
+    upper, lower = host.subfigures(2, 1)
+    left, right = lower.subfigures(1, 2)
+    for part, name in ((upper, "composition"), (left, "markers"), (right, "confusion")):
+        ax = part.add_axes((0.3, 0.3, 0.4, 0.4))
+        assert plots[name](adata, syn, ax=ax, return_fig=True) is host
+        assert figure_of(ax) is host
+        assert size_of(ax) == pytest.approx((7.2 if part is upper else 3.6, 1.6))
+    _drawn(host)
+    open_ = len(plt.get_fignums())
+    assert plots["composition"](adata, syn, ax=upper.axes[0], show=True) is None
+    assert len(plt.get_fignums()) == open_ - 1
+
+
+def test_a_confusion_of_some_classes_has_the_shares_of_all() -> None:
+    figure = Figure(figsize=(4, 3))
+    ax = figure.add_axes((0.4, 0.35, 0.4, 0.55))
+    table = pd.DataFrame([[6, 2, 0], [1, 1, 0], [0, 4, 4]])
+    draw_confusion(table, ax, names=NAMES, colors=list(COLORS[:3]), classes=np.array([0, 2]))
+    np.testing.assert_allclose(ax.images[0].get_array(), [[0.75, 0.0], [0.0, 0.5]])
+    assert [label.get_text()[:9] for label in ax.get_yticklabels()] == ["alpha (8)", "a label t"]
+    assert [label.get_text()[:5] for label in ax.get_xticklabels()] == ["alpha", "a lab"]
 
 
 def test_codes_training_and_utility(small_budget: None) -> None:
@@ -186,13 +220,53 @@ def test_codes_training_and_utility(small_budget: None) -> None:
     assert to_hex(stars.get_facecolors()[0]) == "#ff0000"
     figure = _drawn(scdd.pl.training(model, syn, show=False))
     _assert_inside(figure)
-    assert {"autoencoder", "generator", "refinement", "the referee kept none"} <= set(_texts(figure))
+    assert {"autoencoder", "generator", "refinement", "not refined"} <= set(_texts(figure))
+    for wrong in (lambda: scdd.pl.codes(model, syn), lambda: scdd.pl.training(syn, model)):
+        with pytest.raises(InputTypeError, match=r"got AnnData. The order is scdd.pl.(codes\(syn, |training\()model"):
+            wrong()
+    with pytest.raises(InputTypeError, match="An AnnData is needed"):
+        scdd.pl.training(model, model)
     many = {f"method {k}": _scores(0.4 + 0.02 * k) for k in range(20)} | {"full": _scores(0.95)}
     figure = _drawn(scdd.pl.utility(many, ours="method 3", title="$T_1", show=False))
     _assert_inside(figure)
     texts = _texts(figure)
     assert {"method 3", "13 more methods", "full", "mean of models", "$T_1"} <= set(texts)
     assert "method 0" not in texts
+
+
+def test_utility_says_what_is_wrong_and_leaves_no_figure() -> None:
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    with pytest.raises(InputError, match=r"references only \('full'\)"):
+        scdd.pl.utility({"full": _scores(0.9)}, show=True)
+    with pytest.raises(InputError, match="no method 'typo'"):
+        scdd.pl.utility({"a": _scores(0.9)}, ours="typo", show=True)
+    assert plt.get_fignums() == before
+
+
+def test_names_are_text_and_one_may_stand_alone() -> None:
+    scores = {"$x_1$ of $": _scores(0.8), "other": _scores(0.7)}
+    scores = {name: table.replace({"model": {"RF": "$f_1$ and $"}}) for name, table in scores.items()}
+    figure = _drawn(scdd.pl.utility(scores, models="$f_1$ and $", show=False))
+    assert "$f_1$ and $" in _texts(figure)
+    assert not any(text.get_parse_math() for text in figure.findobj(Text) if "$" in text.get_text())
+    assert "other" not in _texts(scdd.pl.utility(scores, methods="$x_1$ of $", show=False))
+    adata, syn = _cells(3)
+    figure = scdd.pl.markers(adata, syn, var_names="gene_12", show=False)
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["gene_12"] * 2
+
+
+def test_a_palette_of_few_colors_repeats_with_other_marks() -> None:
+    adata, syn = _cells(12)
+    figure = scdd.pl.composition(adata, syn, palette="tab10", show=False)
+    marks = [
+        (to_hex(line.get_markerfacecolor()), line.get_marker())
+        for line in figure.axes[0].lines
+        if line.get_markeredgewidth() == 0.4
+    ]
+    assert marks[0][0] == marks[10][0]
+    assert len(set(marks)) == 12
 
 
 def _scores(value: float) -> pd.DataFrame:

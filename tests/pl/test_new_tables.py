@@ -19,7 +19,7 @@ from scdd.pl._confusion import prepare_confusion
 from scdd.pl._dotplot import prepare_dots
 from scdd.pl._pair import draw_sample, make_pair
 from scdd.pl._scores_table import MEAN, ours_of, prepare_scores
-from scdd.pl._training import prepare_training
+from scdd.pl._training import _why_unrefined, prepare_training
 from scdd.tl._train_test import read_train_test
 
 if TYPE_CHECKING:
@@ -156,6 +156,14 @@ def test_losses() -> None:
     assert table["step"].tolist() == [1, 2, 1, 1, 2]
     assert table["value"].tolist() == [3.0, 2.0, 1.0, 0.5, 0.25]
     assert len(prepare_training({}, {"record": {}})) == len(prepare_training({})) == 0
+
+
+def test_why_there_is_no_refinement() -> None:
+    # columns of what the referee judged: lists, and arrays after a file was read
+    assert _why_unrefined({"record": {"inner": {"n_steps": np.array([0, 0, 60])}}}) == "the referee kept none"
+    unjudged: list[dict[str, object]] = [{}, {"record": {"inner": {}}}, {"record": {"inner": {"n_steps": [0]}}}]
+    for told in unjudged:
+        assert _why_unrefined(told) == "not refined"
 
 
 # -- confusion --------------------------------------------------------------------------------------------------------

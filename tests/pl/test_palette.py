@@ -9,11 +9,12 @@ from scdd.pl._ink import _luminance, ink, is_dark, paper, seen
 from scdd.pl._palette import COLORS, class_colors, class_marker, distinct, ellipsis
 
 
-@pytest.mark.parametrize("n", [3, 14, 63, 200])
-def test_color_and_shape_together_tell_classes_apart(n: int) -> None:
-    colors = class_colors([str(i) for i in range(n)])
-    looks = {(color, class_marker(i)) for i, color in enumerate(colors)}
-    assert len(looks) == n
+@pytest.mark.parametrize("palette", [None, "tab20", ["red", "blue", "green"] * 7])
+@pytest.mark.parametrize("n", [3, 14, 30])
+def test_color_and_shape_together_tell_classes_apart(n: int, palette: object) -> None:
+    colors = class_colors([str(i) for i in range(n if palette is not None else 6 * n)], palette)
+    looks = {(color, class_marker(i, colors)) for i, color in enumerate(colors)}
+    assert len(looks) == len(colors)
 
 
 def test_colors_are_apart_also_for_the_colour_blind_and_in_the_first_eight_in_grey() -> None:
@@ -74,7 +75,7 @@ def test_on_dark_paper_all_is_seen() -> None:
         assert (paper(), ink(), is_dark()) == ("#000000", "#ffffff", True)
         dark = class_colors(names)
         assert min(map(_luminance, dark)) > 0.05 > min(map(_luminance, light))  # twice as bright as black, by WCAG
-        assert len({(color, class_marker(i)) for i, color in enumerate(dark)}) == 63
+        assert len({(color, class_marker(i, dark)) for i, color in enumerate(dark)}) == 63
         assert dark[0] == light[0]  # what is seen anyway stays
         assert _luminance(seen("#1f3b57", 9)) > 0.4
     with mpl.rc_context({"axes.facecolor": "none", "text.color": "white"}):

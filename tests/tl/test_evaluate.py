@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from scdd.datasets import simulate
-from scdd.errors import CountsError, GeneError, InputError, ScddWarning
+from scdd.errors import CountsError, GeneError, InputError, LabelError, ScddWarning
 from scdd.pp import split
 from scdd.tl._coreset import coreset
 from scdd.tl._evaluate import evaluate
@@ -166,6 +166,12 @@ def test_inputs_stay_as_they_are(cells) -> None:
     assert test.obs.equals(before[3])
 
 
+def test_one_model_may_stand_alone(cells) -> None:
+    train, test = cells
+    table = evaluate(coreset(train, 2), test, models="LR")
+    assert set(table["model"]) == {"LR"}
+
+
 def test_unknown_model_and_no_model(cells) -> None:
     train, test = cells
     syn = coreset(train, 1)
@@ -173,3 +179,39 @@ def test_unknown_model_and_no_model(cells) -> None:
         evaluate(syn, test, models=["XGB"])
     with pytest.raises(InputError, match="at least one model"):
         evaluate(syn, test, models=[])
+
+
+def test_one_row_of_each_of_many_classes(cells) -> None:
+    """As many classes as rows are no barcodes in a distilled set."""
+    train = simulate(n_obs=650, n_vars=60, n_classes=130, depth=800)
+    table = evaluate(coreset(train, 1), train, models=["LR"])
+    assert _f1(table)[0] > 0.2
+
+
+def test_what_is_odd_about_test_counts_is_told(cells) -> None:
+    train, test = cells
+    odd = test.copy()
+    odd.X = odd.X.astype(np.float64)
+    odd.X.data[::50] += 0.5
+    with pytest.warns(ScddWarning, match="estimated counts"):
+        evaluate(coreset(train, 2), odd, models=["LR"])
+
+
+def test_inputs_of_another_type_and_references_without_labels(cells) -> None:
+    train, test = cells
+    made = coreset(train, 2)
+    with pytest.raises(InputError, match="read_h5ad"):
+        evaluate("made.h5ad", test)
+    with pytest.raises(InputError, match="read_h5ad"):
+        evaluate(made, test, reference="train.h5ad")
+    bare = train.copy()
+    del bare.obs["cell_type"]
+    with pytest.raises(LabelError, match="no column 'cell_type'"):
+        evaluate(made, test, models=["LR"], reference=bare)
+
+
+def test_large_seeds(cells) -> None:
+    train, test = cells
+    made = coreset(train, 2)
+    table = evaluate(made, test, models=["RF"], seed=2**33 + 5)
+    assert _f1(table)[0] == _f1(evaluate(made, test, models=["RF"], seed=5))[0]

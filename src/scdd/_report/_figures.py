@@ -95,7 +95,8 @@ def _embedding(pair: Pair, table: pd.DataFrame, colors: Sequence[str], classes: 
         "(outlined shapes). Numbers mark the middle of each class.",
         _png(figure),
         tuple(
-            (int(k) + 1, ellipsis(pair.names[k], 60), colors[k], MARKERS.index(class_marker(int(k)))) for k in classes
+            (int(k) + 1, ellipsis(pair.names[k], 60), colors[k], MARKERS.index(class_marker(int(k), colors)))
+            for k in classes
         ),
     )
 

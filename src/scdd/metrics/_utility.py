@@ -183,8 +183,8 @@ def scored_classes(
     if not scored:
         reasons = "; ".join(f"{name}: {why}" for name, why in list(excluded.items())[:5])
         msg = (
-            f"No class can be scored ({reasons}). Use more test cells, check that the labels of the two sets are spelt "
-            "alike, or lower min_test."
+            f"No class can be scored ({reasons}). Use more test cells, or check that the labels of the two sets are spelt "
+            "alike."
         )
         raise InputError(msg)
     return known, np.asarray(scored, dtype=known.dtype), excluded

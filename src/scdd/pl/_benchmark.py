@@ -11,7 +11,7 @@ from scdd.pl._benchmark_draw import LONGEST, columns_of, draw_cells, draw_curves
 from scdd.pl._benchmark_tables import BenchmarkTables, prepare_benchmark
 from scdd.pl._figure import finish, new_figure, shown
 from scdd.pl._ink import ink
-from scdd.pl._palette import ellipsis
+from scdd.pl._palette import headline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +29,9 @@ def benchmark(
     *,
     metric: str = "macro_f1",
     ours: str = "scdd",
-    n: Sequence[int] | None = None,
-    tasks: Sequence[str] | None = None,
-    methods: Sequence[str] | None = None,
+    n: int | Sequence[int] | None = None,
+    tasks: str | Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
     title: str | None = None,
     show: bool | None = None,
     return_fig: bool = False,
@@ -52,7 +52,7 @@ def benchmark(
     ours
         The method that is marked.
     n
-        Rows per class to show. None: all.
+        Rows per class to show: one number or several. None: all.
     tasks, methods
         What is shown, in this order. None: all tasks, and all methods by mean rank.
     title
@@ -108,8 +108,9 @@ def benchmark(
     figure.text(left / width, 1 - (_HEAD - 0.2) / height, rank, fontsize=10, va="top")
     draw_curves(add(_LABEL, top + rows + 0.75, width - _LABEL - _ENDS, _CURVES), tables)
     what = f"{_number(len(tables.methods), 'method')}, {_number(len(tables.tasks), 'task')}"
-    figure.text(0.12 / width, 1 - 0.2 / height, ellipsis(title or what, 140), fontsize=13, va="top", parse_math=False)
-    figure.text(0.12 / width, 0.08 / height, caption, fontsize=7.5, va="bottom", color=ink(0.73))
+    # names of tasks and methods are text, not mathematics
+    figure.text(0.12 / width, 1 - 0.2 / height, headline(title or what, width), fontsize=13, va="top", parse_math=False)
+    figure.text(0.12 / width, 0.08 / height, caption, fontsize=7.5, va="bottom", color=ink(0.73), parse_math=False)
     for letter, x, y in (("a", 0.12, _HEAD - 0.2), ("b", left - 0.2, _HEAD - 0.2), ("c", 0.12, top + rows + 0.7)):
         figure.text(x / width, 1 - y / height, letter, fontsize=12, fontweight="bold", va="top")
     return finish(figure, show=show, return_fig=return_fig)

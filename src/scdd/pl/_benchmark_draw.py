@@ -71,9 +71,11 @@ def draw_cells(ax: Axes, tables: BenchmarkTables, n: int, *, names: bool) -> Non
     ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=_limits(tables))
     ax.xaxis.tick_top()
     ax.set_xticks(
-        range(len(columns)), labels=[ellipsis(c, LONGEST) for c in columns], rotation=60, ha="left", fontsize=7
-    )
-    ax.set_yticks(list(places.values()), labels=[ellipsis(m, LONGEST) for m in places] if names else [], fontsize=8)
+        range(len(columns)), labels=[ellipsis(c, LONGEST) for c in columns], rotation=60, ha="left", fontsize=7,
+        parse_math=False,
+    )  # fmt: skip
+    labels = [ellipsis(m, LONGEST) for m in places] if names else []
+    ax.set_yticks(list(places.values()), labels=labels, fontsize=8, parse_math=False)
     for label, method in zip(ax.get_yticklabels(), places, strict=False):
         label.set_fontweight("bold" if method == tables.ours else "normal")
     ax.tick_params(length=0)
@@ -92,7 +94,7 @@ def draw_ranks(ax: Axes, tables: BenchmarkTables) -> None:
             ranks.to_numpy(), [places[m] + aside for m in ranks.index], marker=_MARKS[k % len(_MARKS)], s=16, color=colors[n],
             label=f"n = {n}", zorder=3,
         )  # fmt: skip
-    last = tables.n[-1]
+    last = max(tables.n)
     ranks = tables.ranks[tables.ranks["n"] == last].set_index("method")["rank"]
     # Nemenyi's test compares tasks: of one it cannot say anything
     if tables.ours in ranks and last in tables.critical and tables.n_ranked > 1:
@@ -156,7 +158,7 @@ def _name_ends(ax: Axes, ends: list[tuple[float, str, str]], low: float, high: f
     step = (high - low) * 0.068
     places = spread([value for value, _, _ in ends], step, low, high)
     for at, (_, name, color) in zip(places, ends, strict=True):
-        ax.text(1.01, at, ellipsis(name, LONGEST), fontsize=7.5, va="center", color=color,
+        ax.text(1.01, at, ellipsis(name, LONGEST), fontsize=7.5, va="center", color=color, parse_math=False,
                 transform=ax.get_yaxis_transform(), fontweight="bold" if color == SYNTHETIC else None)  # fmt: skip
 
 

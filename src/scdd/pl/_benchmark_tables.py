@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from scdd._names import several
 from scdd.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,9 +64,9 @@ def prepare_benchmark(
     *,
     metric: str = "macro_f1",
     ours: str = "scdd",
-    n: Sequence[int] | None = None,
-    tasks: Sequence[str] | None = None,
-    methods: Sequence[str] | None = None,
+    n: int | Sequence[int] | None = None,
+    tasks: str | Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
 ) -> BenchmarkTables:
     """Return the tables; the parameters are those of :func:`scdd.pl.benchmark`."""
     import pandas as pd
@@ -73,6 +76,8 @@ def prepare_benchmark(
     from scdd.benchmark._store import results_of
     from scdd.benchmark._tables import scores
 
+    tasks, methods = (None if names is None else several(names) for names in (tasks, methods))
+    n = [int(n)] if isinstance(n, int | np.integer) else n
     table = _chosen(_chosen(results_of(results), "task", tasks), "method", methods)
     cells = scores(table, metric=metric)
     if n is not None:

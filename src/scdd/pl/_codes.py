@@ -13,7 +13,7 @@ from scdd._compat import obs_frame
 from scdd._rng import Seed, canonical_seed
 from scdd._settings import FROM_SETTINGS
 from scdd.errors import InputError
-from scdd.pl._arguments import check_counts
+from scdd.pl._arguments import check_counts, check_model
 from scdd.pl._embedding import draw_embedding, project
 from scdd.pl._figure import Box, canvas, size_of
 from scdd.pl._layout import draw_key, name_room, shown_classes
@@ -74,12 +74,14 @@ def codes(
 
     Returns
     -------
-    The figure with ``return_fig=True`` or where it is not shown, else None.
+    The figure with ``return_fig=True``, or where it is a new one that is not shown, else None.
 
     Raises
     ------
     scdd.errors.InputError
         If ``syn`` holds no codes of this model, or the model was loaded without cells.
+    scdd.errors.InputTypeError
+        If ``model`` is no model, or ``syn`` no AnnData.
     scdd.errors.NotTrainedError
         If the model was not trained.
 
@@ -92,6 +94,7 @@ def codes(
     >>> figure = scdd.pl.codes(model.distill(2, preset="fast", progress=False), model, show=False)
     """
     check_counts(max_cells=max_cells)
+    check_model(model, syn, call="scdd.pl.codes(syn, model)")
     model._check_trained()
     seed = canonical_seed(seed)
     labels = np.asarray(model._source.labels, dtype=np.int64)

@@ -12,14 +12,14 @@ from scdd._settings import FROM_SETTINGS
 from scdd.pl._arguments import check_counts
 from scdd.pl._composition import draw_composition, prepare_composition
 from scdd.pl._embedding import draw_embedding, prepare_embedding
-from scdd.pl._figure import finish, new_figure, shown
+from scdd.pl._figure import finish, new_figure, shown, write_nothing
 from scdd.pl._ink import ink
 from scdd.pl._layout import WIDTH, Layout, draw_key, make_layout, shown_classes, wrap
 from scdd.pl._markers import draw_markers, prepare_markers
 from scdd.pl._means import draw_means, draw_zeros, prepare_means
 from scdd.pl._pair import Pair, draw_sample, make_pair
-from scdd.pl._palette import Palette, class_colors, ellipsis
-from scdd.pl._utility import draw_utility, prepare_utility
+from scdd.pl._palette import Palette, class_colors, ellipsis, headline
+from scdd.pl._utility import draw_utility, utility_or_reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def compare(
     labels_key: str | None = None,
     layer: str | None = None,
     adata_test: AnnData | None = None,
-    models: Sequence[str] | None = None,
+    models: str | Sequence[str] | None = None,
     n_markers: int = 3,
     max_cells: int = 5000,
     palette: Palette = None,
@@ -63,7 +63,8 @@ def compare(
     layer
         Layer of ``adata`` and ``adata_test`` that holds the counts. None: ``X``.
     adata_test
-        Real cells that had no part in making ``syn``, best of other donors.
+        Real cells that had no part in making ``syn``, best of other donors. Where no class can be scored on them, panel d
+        says why.
     models
         Names from :data:`scdd.metrics.TEST_MODELS` for panel d. None: logistic regression, nearest neighbours, forest.
     n_markers
@@ -118,7 +119,7 @@ def compare(
     if adata_test is None:
         detail = prepare_composition(pair)
     else:
-        detail = prepare_utility(pair, adata_test, models=models, layer=layer, max_cells=max_cells, seed=seed)
+        detail = utility_or_reason(pair, adata_test, models=models, layer=layer, max_cells=max_cells, seed=seed)
 
     lines = wrap(_caption(pair, embedding, means, detail, n_drawn, len(classes)))
     layout = make_layout([pair.names[k] for k in classes], len(classes), len(lines))
@@ -153,9 +154,12 @@ def compare(
         bar.set_label("mean log expression / maximum", fontsize=7)
 
     ax = layout.add(figure, "detail")
-    draw = draw_composition if adata_test is None else draw_utility
-    draw(detail, ax, classes=classes, vertical=layout.many)
-    if layout.many:
+    if reason := detail.attrs.get("reason"):
+        write_nothing(ax, ellipsis(reason, 240))
+    else:
+        draw = draw_composition if adata_test is None else draw_utility
+        draw(detail, ax, classes=classes, vertical=layout.many)
+    if layout.many and not reason:
         ax.set_xticks(range(len(classes)), labels=[str(k + 1) for k in classes], fontsize=6.5)
         ax.tick_params(axis="x", length=0, pad=1)
     _head(ax, layout, "d", "Class sizes" if adata_test is None else "Utility", lift=0 if layout.many else 0.4)
@@ -204,7 +208,7 @@ def _head(ax: Axes, layout: Layout, letter: str, text: str, *, lift: float = 0.0
 
 
 def _write(figure: Figure, layout: Layout, title: str, lines: list[str]) -> None:
-    figure.text(0.25 / WIDTH, 1 - 0.2 / layout.height, ellipsis(title, 140), fontsize=13, va="top", parse_math=False)
+    figure.text(0.25 / WIDTH, 1 - 0.2 / layout.height, headline(title, WIDTH), fontsize=13, va="top", parse_math=False)
     figure.text(
         0.25 / WIDTH, layout.caption_top / layout.height, "\n".join(lines), fontsize=7.5, va="top", color=ink(0.73),
         linespacing=1.25, parse_math=False,

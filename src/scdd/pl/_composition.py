@@ -58,7 +58,8 @@ def composition(
 
     Returns
     -------
-    The figure with ``return_fig=True`` or where it is not shown, else None. Beyond 100 classes the largest are drawn.
+    The figure with ``return_fig=True``, or where it is a new one that is not shown, else None. Beyond 100 classes
+    the largest are drawn.
 
     Raises
     ------

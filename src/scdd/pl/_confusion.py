@@ -12,7 +12,7 @@ from scdd._settings import FROM_SETTINGS
 from scdd.errors import InputError
 from scdd.pl._figure import Box, canvas, size_of
 from scdd.pl._ink import heat, missing, paper, written_on
-from scdd.pl._layout import name_room, name_rows, row_font
+from scdd.pl._layout import largest, name_room, name_rows, row_font, shown_classes
 from scdd.pl._palette import Palette, class_colors, distinct, ellipsis
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def confusion(
 
     Returns
     -------
-    The figure with ``return_fig=True`` or where it is not shown, else None.
+    The figure with ``return_fig=True``, or where it is a new one that is not shown, else None. Beyond 100 classes those
+    with most test cells are drawn; shares are of all cells.
 
     Raises
     ------
@@ -98,17 +99,24 @@ def confusion(
     names = data.names[: data.n_known]
     table = prepare_confusion(data, model=model, seed=canonical_seed(seed))
     colors = class_colors(names, palette, _stored(syn, data))
-    n = len(names)
+    classes = shown_classes(table.to_numpy().sum(axis=1))
+    shown = [names[k] for k in classes]
+    n = len(shown)
     cell = float(np.clip(7.0 / n, 0.135, 0.34))
     font = float(np.clip(cell * 72 * 0.7, 6.5, 8.5))
     side = max(cell * n, 1.2)
-    room = name_room(names, font, extra=8)
-    box = Box(side, side, left=room + 0.25, right=max(1.0, 3.8 - side), top=0.5, bottom=name_room(names, font) + 0.15)
+    room = name_room(shown, font, extra=8)
+    box = Box(side, side, left=room + 0.25, right=max(1.0, 3.8 - side), top=0.5, bottom=name_room(shown, font) + 0.15)
     at = canvas(ax, box, show=show, return_fig=return_fig)
-    draw_confusion(table, at.ax, names=names, colors=colors, normalize=normalize)
+    draw_confusion(table, at.ax, names=names, colors=colors, classes=classes, normalize=normalize)
     right = float(np.trace(table.to_numpy()) / max(table.to_numpy().sum(), 1))
-    text = title or f"{model} trained on {len(data.train_labels):,} rows: {right:.1%} of test cells right"
-    at.ax.set_title(ellipsis(text, 70), fontsize=9.5, loc="left", parse_math=False)
+    text = f"{model} trained on {len(data.train_labels):,} rows: {right:.1%} of test cells right"
+    at.ax.set_title(
+        ellipsis(title or text + largest(n, len(names)), 90 if n < len(names) else 70),
+        fontsize=9.5,
+        loc="left",
+        parse_math=False,
+    )
     return at.done(return_fig=return_fig)
 
 
@@ -139,14 +147,22 @@ def prepare_confusion(data: TrainTest, *, model: str = "LR", seed: int = 0) -> p
 
 
 def draw_confusion(
-    table: pd.DataFrame, ax: Axes, *, names: list[str], colors: list[str], normalize: bool = True
+    table: pd.DataFrame,
+    ax: Axes,
+    *,
+    names: list[str],
+    colors: list[str],
+    classes: NDArray[np.integer] | None = None,
+    normalize: bool = True,
 ) -> None:
-    """Draw the table as a heatmap: paper is none; a row without test cells is grey."""
-    numbers = table.to_numpy()
-    total = numbers.sum(axis=1, keepdims=True)
+    """Draw the table as a heatmap, or some classes of it: paper is none; a row without test cells is grey."""
+    classes = np.arange(len(names)) if classes is None else classes
+    # cells that are taken for a class that is not shown count too
+    total = table.to_numpy().sum(axis=1, keepdims=True)[classes]
+    numbers = table.to_numpy()[np.ix_(classes, classes)]
     share = np.divide(numbers, total, out=np.full(numbers.shape, np.nan), where=total > 0)
     shown = share if normalize else np.where(total > 0, numbers, np.nan).astype(float)
-    n = len(names)
+    n = len(classes)
     top = 1.0 if normalize else max(float(numbers.max(initial=0)), 1.0)
     ax.set_facecolor(missing())
     # what nobody was taken for is left blank
@@ -155,8 +171,10 @@ def draw_confusion(
         np.ma.masked_invalid(shown), cmap=cmap, vmin=1e-9, vmax=top, aspect="auto", interpolation="nearest"
     )
     font = row_font(ax, n)
-    name_rows(ax, names, np.arange(n), colors=colors, font=font, notes=[f"({k:,})" for k in total.ravel()])
-    ax.set_xticks(range(n), labels=distinct(names, 26), rotation=90, fontsize=font, parse_math=False)
+    name_rows(ax, names, classes, colors=colors, font=font, notes=[f"({k:,})" for k in total.ravel()])
+    ax.set_xticks(
+        range(n), labels=distinct([names[k] for k in classes], 26), rotation=90, fontsize=font, parse_math=False
+    )
     ax.tick_params(axis="x", length=0, pad=3)
     ax.set_xlabel("predicted", fontsize=8.5)
     ax.set_ylabel("true (test cells)" if total.all() else "true (test cells; grey: none)", fontsize=8.5)

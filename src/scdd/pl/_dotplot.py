@@ -9,12 +9,13 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from scdd._names import several
 from scdd._rng import Seed, canonical_seed
 from scdd._settings import FROM_SETTINGS
 from scdd.pl._arguments import check_counts
 from scdd.pl._figure import Box, canvas, size_of, write_nothing
 from scdd.pl._ink import heat, ink
-from scdd.pl._layout import name_room, name_rows, row_font, row_pitch, shown_classes
+from scdd.pl._layout import largest, name_room, name_rows, row_font, row_pitch, shown_classes
 from scdd.pl._markers import class_means, prepare_markers
 from scdd.pl._means import positive_shares
 from scdd.pl._pair import Pair, Sample, draw_sample, make_pair
@@ -34,7 +35,7 @@ def markers(
     adata: AnnData,
     syn: AnnData,
     *,
-    var_names: Sequence[str] | None = None,
+    var_names: str | Sequence[str] | None = None,
     labels_key: str | None = None,
     layer: str | None = None,
     n_markers: int = 3,
@@ -83,7 +84,7 @@ def markers(
 
     Returns
     -------
-    The figure with ``return_fig=True`` or where it is not shown, else None.
+    The figure with ``return_fig=True``, or where it is a new one that is not shown, else None.
 
     Raises
     ------
@@ -104,7 +105,8 @@ def markers(
     colors = class_colors(pair.names, palette, pair.colors)
     classes = shown_classes(pair.real_sizes + pair.synthetic_sizes)
     sample = draw_sample(pair, max_cells, canonical_seed(seed))
-    table = prepare_dots(pair, sample, n_markers=n_markers, classes=classes, genes=var_names)
+    genes = None if var_names is None else several(var_names)
+    table = prepare_dots(pair, sample, n_markers=n_markers, classes=classes, genes=genes)
     n_genes = table["gene"].nunique()
     pitch, font = row_pitch(len(classes))
     columns = 2 * n_genes + _GAP
@@ -116,7 +118,8 @@ def markers(
     at = canvas(ax, box, show=show, return_fig=return_fig)
     draw_dots(table, at.ax)
     name_rows(at.ax, pair.names, classes, colors=colors, font=row_font(at.ax, len(classes)))
-    at.ax.set_title(ellipsis(title or "Marker genes", 60), fontsize=10, loc="left", pad=20, parse_math=False)
+    text = title or f"Marker genes{largest(len(classes), len(pair.names))}"
+    at.ax.set_title(ellipsis(text, 60), fontsize=10, loc="left", pad=20, parse_math=False)
     return at.done(return_fig=return_fig)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from scdd._rng import stream
 from scdd.metrics._preprocess import log_normalize
+from scdd.pl._figure import size_of
 from scdd.pl._ink import ink, paper
 from scdd.pl._pair import Pair, Sample, balanced_cells
 from scdd.pl._palette import class_marker
@@ -91,7 +92,7 @@ def draw_embedding(
         x[is_real], y[is_real], s=size, c=palette[classes[is_real]], alpha=0.45, linewidths=0, rasterized=True, zorder=1
     )
     mark = float(np.clip(max_size * (60 / max((~is_real).sum(), 1)) ** 0.4, 9, max_size))
-    shapes = [marker or class_marker(k) for k in range(len(colors))]
+    shapes = [marker or class_marker(k, colors) for k in range(len(colors))]
     for shape in dict.fromkeys(shapes):
         of_shape = ~is_real & np.array([shapes[k] == shape for k in classes], dtype=bool)
         if of_shape.any():
@@ -177,7 +178,7 @@ def _write_numbers(table: pd.DataFrame, ax: Axes) -> None:
     ax.autoscale_view()
     low = np.array([ax.get_xlim()[0], ax.get_ylim()[0]])
     span = np.array([ax.get_xlim()[1], ax.get_ylim()[1]]) - low
-    width, height = ax.figure.get_size_inches() * ax.get_position().size  # type: ignore[union-attr]
+    width, height = size_of(ax)
     size = 9.0 if len(codes) <= 20 else 7.0
     inches = np.array([width, height])
     box = np.array([1.35, 1.15]) * size / 72

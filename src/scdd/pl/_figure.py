@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Box", "Canvas", "canvas", "finish", "grid", "new_figure", "shown", "size_of", "write_nothing"]
+__all__ = [
+    "Box",
+    "Canvas",
+    "canvas",
+    "figure_of",
+    "finish",
+    "grid",
+    "new_figure",
+    "shown",
+    "size_of",
+    "write_nothing",
+]
+
+_LETTERS = 13  # of 9 points, in an inch
 
 
 @dataclass(frozen=True)
@@ -29,15 +43,18 @@ class Box:
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where a plot is drawn, and whether it is shown afterwards."""
+    """Where a plot is drawn, whether it is shown afterwards, and whether the axes were given."""
 
     figure: Figure
     ax: Axes
     show: bool
+    given: bool = False
 
     def done(self, *, return_fig: bool) -> Figure | None:
         """Show the figure, or return it; see :func:`finish`."""
-        return finish(self.figure, show=self.show, return_fig=return_fig)
+        figure = finish(self.figure, show=self.show, return_fig=return_fig)
+        # whoever gave the axes has the figure, which a notebook would draw a second time as the value of its cell
+        return figure if return_fig or not self.given else None
 
 
 def shown(show: bool | None, *, return_fig: bool) -> bool:
@@ -69,11 +86,10 @@ def canvas(ax: Axes | None, box: Box, *, show: bool | None, return_fig: bool) ->
         If ``ax`` is no axes of matplotlib.
     """
     if ax is not None:
-        figure = getattr(ax, "figure", None)
-        if figure is None or not hasattr(ax, "transAxes"):
+        if getattr(ax, "figure", None) is None or not hasattr(ax, "transAxes"):
             msg = f"ax must be axes of matplotlib, got {type(ax).__name__}."
             raise InputTypeError(msg)
-        return Canvas(figure, ax, bool(show))
+        return Canvas(figure_of(ax), ax, bool(show), given=True)
     show = shown(show, return_fig=return_fig)
     width, height = box.left + box.width + box.right, box.bottom + box.height + box.top
     figure = new_figure(width, height, managed=show)
@@ -81,12 +97,17 @@ def canvas(ax: Axes | None, box: Box, *, show: bool | None, return_fig: bool) ->
     return Canvas(figure, figure.add_axes(place), show)
 
 
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that axes belong to, which is above all its subfigures."""
+    assert ax.figure is not None  # axes that are drawn belong to a figure
+    # the figure of a subfigure, and of a figure, is the one above all; matplotlib 3.9 has no get_figure(root=True)
+    return ax.figure.figure
+
+
 def size_of(ax: Axes) -> tuple[float, float]:
     """Return width and height of axes in inches."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None  # axes that are drawn belong to a figure
-    width, height = figure.get_size_inches() * ax.get_position().size
-    return float(width), float(height)
+    dpi = figure_of(ax).dpi
+    return float(ax.bbox.width / dpi), float(ax.bbox.height / dpi)
 
 
 def grid(ax: Axes, n: int, n_columns: int, *, gap: tuple[float, float]) -> list[Axes]:
@@ -109,8 +130,12 @@ def grid(ax: Axes, n: int, n_columns: int, *, gap: tuple[float, float]) -> list[
 
 
 def write_nothing(ax: Axes, text: str = "no data to display") -> None:
-    """Say in the middle of bare axes that there is nothing to draw."""
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=9, color=ink(0.67))
+    """Say in the middle of bare axes that there is nothing to draw, in lines that fit."""
+    lines = textwrap.fill(text, max(int(size_of(ax)[0] * _LETTERS), 10))
+    # names of classes may be in it, which are text and not mathematics
+    ax.text(
+        0.5, 0.5, lines, transform=ax.transAxes, ha="center", va="center", fontsize=9, color=ink(0.67), parse_math=False
+    )
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set_color(ink(0.27))

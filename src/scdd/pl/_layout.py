@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from scdd.pl._figure import size_of
+from scdd.pl._figure import figure_of, size_of
 from scdd.pl._ink import ink
 from scdd.pl._palette import class_marker, distinct, ellipsis
 
@@ -115,7 +115,7 @@ def draw_key(
     marker
         Shape of all marks; default: that of each class.
     """
-    width, height = ax.figure.get_size_inches() * ax.get_position().size  # type: ignore[union-attr]
+    width, height = size_of(ax)
     n = len(classes)
     pitch = height / n if align else min(height / max(n, 1), 0.24)
     ax.set(xlim=(0, width), ylim=(height, 0))
@@ -126,7 +126,7 @@ def draw_key(
     texts = distinct([names[k] for k in classes], _LABEL_CHARS)
     for k, at, text in zip(classes, y, texts, strict=True):
         ax.scatter(
-            0.09, at, s=font**2 * (1.3 if marker else 0.62), c=colors[k], marker=marker or class_marker(int(k)), edgecolors=ink(), linewidths=0.5,
+            0.09, at, s=font**2 * (1.3 if marker else 0.62), c=colors[k], marker=marker or class_marker(int(k), colors), edgecolors=ink(), linewidths=0.5,
             clip_on=False,
         )  # fmt: skip
         ax.text(number_at, at, str(int(k) + 1), fontsize=font, ha="right", va="center_baseline", fontweight="bold")
@@ -159,12 +159,10 @@ def name_rows(
     # labels are text, not mathematics
     ax.set_yticks(range(len(classes)), labels=texts, fontsize=font, parse_math=False)
     ax.tick_params(axis="y", length=0, pad=font + 5)
-    figure = ax.get_figure(root=True)
-    assert figure is not None  # axes that are drawn belong to a figure
-    beside = ax.get_yaxis_transform() + ScaledTranslation(-(font / 2 + 3) / 72, 0, figure.dpi_scale_trans)
+    beside = ax.get_yaxis_transform() + ScaledTranslation(-(font / 2 + 3) / 72, 0, figure_of(ax).dpi_scale_trans)
     for place, k in enumerate(classes):
         ax.plot(
-            0, place, transform=beside, marker=class_marker(int(k)), color=colors[k], markersize=font * 0.72,
+            0, place, transform=beside, marker=class_marker(int(k), colors), color=colors[k], markersize=font * 0.72,
             markeredgecolor=ink(), markeredgewidth=0.4, clip_on=False,
         )  # fmt: skip
 
@@ -191,6 +189,17 @@ def shown_classes(sizes: NDArray[np.integer], most: int = 100) -> NDArray[np.int
     if len(sizes) <= most:
         return np.arange(len(sizes))
     return np.sort(np.argsort(-sizes, kind="stable")[:most])
+
+
+def largest(n_shown: int, n: int) -> str:
+    """Return what a title says where not all classes are shown.
+
+    Examples
+    --------
+    >>> largest(100, 120), largest(5, 5)
+    (', the 100 largest of 120 classes', '')
+    """
+    return f", the {n_shown} largest of {n} classes" if n_shown < n else ""
 
 
 def wrap(text: str, width: int = 235) -> list[str]:

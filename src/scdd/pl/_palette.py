@@ -76,9 +76,15 @@ def class_colors(names: Sequence[str], palette: Palette = None, stored: Sequence
     return [seen(to_hex(color)) for color in colors]
 
 
-def class_marker(position: int) -> str:
-    """Return the shape of a class: it changes each time the colours start again."""
-    return MARKERS[(position // len(COLORS)) % len(MARKERS)]
+def class_marker(position: int, colors: Sequence[str]) -> str:
+    """Return the shape of a class, given the colours of all: it changes each time a colour comes again.
+
+    Examples
+    --------
+    >>> [class_marker(k, ["red", "blue", "red", "red"]) for k in range(4)]
+    ['o', 'o', 's', '^']
+    """
+    return MARKERS[list(colors[:position]).count(colors[position]) % len(MARKERS)]
 
 
 def ellipsis(text: str, width: int) -> str:
@@ -91,6 +97,11 @@ def ellipsis(text: str, width: int) -> str:
     """
     plain = _plain(text[: 4 * width])
     return plain if len(plain) <= width and len(text) <= 4 * width else plain[: width - 1] + "…"
+
+
+def headline(text: str, inches: float) -> str:
+    """Return the title of a figure, of 13 points, cut to its width."""
+    return ellipsis(text, int(9 * inches))
 
 
 def distinct(names: Sequence[str], width: int) -> list[str]:

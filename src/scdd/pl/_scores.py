@@ -33,8 +33,8 @@ def utility(
     metric: str = "macro_f1",
     ours: str | None = None,
     task: str | None = None,
-    methods: Sequence[str] | None = None,
-    models: Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
+    models: str | Sequence[str] | None = None,
     title: str | None = None,
     ax: Axes | None = None,
     show: bool | None = None,
@@ -42,9 +42,9 @@ def utility(
 ) -> Figure | None:
     """Draw the score on test cells against the rows per class, one panel for each model and one for their mean.
 
-    Lines are methods, shades the standard deviation over splits and seeds. Methods that use as many rows as they like
-    (``"full"``, ``"full-balanced"``) are horizontal lines. Seven methods are named, the best after ``ours``; the axes
-    fit these, and the others are thin and grey.
+    Lines are methods; the shade of ``ours`` is the standard deviation over splits and seeds. Methods that use as many rows
+    as they like (``"full"``, ``"full-balanced"``) are horizontal lines. Seven methods are named, the best after ``ours``;
+    the axes fit these, and the others are thin and grey.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def utility(
 
     Returns
     -------
-    The figure with ``return_fig=True`` or where it is not shown, else None.
+    The figure with ``return_fig=True``, or where it is a new one that is not shown, else None.
 
     Raises
     ------
     scdd.errors.InputError
-        If there is no score to show, a name is not in the results, or ``task`` is needed.
+        If there is no score to show, or only of references; if a name is not in the results, or ``task`` is needed.
 
     Examples
     --------
@@ -95,6 +95,7 @@ def utility(
     >>> figure = scdd.pl.utility(tables, show=False)
     """
     table = prepare_scores(results, metric=metric, task=task, methods=methods, models=models)
+    ours = ours_of(table, ours)
     shown = list(dict.fromkeys(table["model"]))
     n_columns = len(shown) if len(shown) <= 3 else 3
     n_rows = -(-len(shown) // n_columns)
@@ -103,7 +104,7 @@ def utility(
         top=0.65 if title or table.attrs["task"] else 0.4, bottom=0.55,
     )  # fmt: skip
     at = canvas(ax, box, show=show, return_fig=return_fig)
-    draw_scores(table, grid(at.ax, len(shown), n_columns, gap=_GAP), at.ax, ours=ours_of(table, ours))
+    draw_scores(table, grid(at.ax, len(shown), n_columns, gap=_GAP), at.ax, ours=ours)
     head = title or table.attrs["task"]
     if head:
         at.ax.set_title(ellipsis(head, 80), fontsize=10.5, loc="left", pad=18, parse_math=False)
@@ -192,7 +193,8 @@ def _columns(panels: Sequence[Axes]) -> int:
 
 
 def _dress(panel: Axes, model: str, sizes: Sequence[float], low: float, high: float) -> None:
-    panel.set_title("mean of models" if model == MEAN else ellipsis(model, 24), fontsize=9, loc="left", pad=3)
+    title = "mean of models" if model == MEAN else ellipsis(model, 24)
+    panel.set_title(title, fontsize=9, loc="left", pad=3, parse_math=False)
     panel.set(ylim=(low, high), xscale="log")
     if sizes:
         panel.set_xlim(min(sizes) / 1.25, max(sizes) * 1.25)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from scdd._names import several
 from scdd.errors import InputError
 from scdd.pp._text import first
 
@@ -24,8 +25,8 @@ def prepare_scores(
     *,
     metric: str = "macro_f1",
     task: str | None = None,
-    methods: Sequence[str] | None = None,
-    models: Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
+    models: str | Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Return mean and standard deviation over runs; the parameters are those of :func:`scdd.pl.utility`.
 
@@ -42,6 +43,7 @@ def prepare_scores(
     if metric not in METRICS:
         msg = f"Unknown metric {metric!r}. Available: {', '.join(METRICS)}."
         raise InputError(msg)
+    methods, models = (None if names is None else several(names) for names in (methods, models))
     runs, task = _runs(results, metric, task)
     runs = _chosen(_chosen(runs, "method", methods), "model", models)
     runs = runs[runs["value"].notna()]
@@ -56,6 +58,12 @@ def prepare_scores(
         panel.append(MEAN)
     table = runs.groupby(["model", "method", "n"])["value"].agg(mean="mean", sd="std", runs="size").reset_index()
     table["reference"] = table["method"].map(is_reference).astype(bool)
+    if table["reference"].all():
+        msg = (
+            f"The results hold references only ({first(dict.fromkeys(table['method']))}), and no method that is scored by its "
+            "rows per class. Add one."
+        )
+        raise InputError(msg)
     # references have one line, whatever the number of rows
     table = table[~(table["reference"] & table.duplicated(["model", "method", "reference"]))]
     table = table.sort_values(

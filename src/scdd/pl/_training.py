@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scdd._about import about
+from scdd.pl._arguments import check_model
 from scdd.pl._figure import Box, canvas, grid, write_nothing
 from scdd.pl._ink import ink, seen
 from scdd.pl._palette import COLORS, ellipsis
@@ -53,12 +54,14 @@ def training(
 
     Returns
     -------
-    The figure with ``return_fig=True`` or where it is not shown, else None.
+    The figure with ``return_fig=True``, or where it is a new one that is not shown, else None.
 
     Raises
     ------
     scdd.errors.NotTrainedError
         If the model was not trained.
+    scdd.errors.InputTypeError
+        If ``model`` is no model, or ``syn`` no AnnData.
 
     Examples
     --------
@@ -68,13 +71,16 @@ def training(
     >>> model.train(max_epochs=3, progress=False)
     >>> figure = scdd.pl.training(model, show=False)
     """
+    check_model(model, syn, call="scdd.pl.training(model, syn)")
     model._check_trained()
-    table = prepare_training(getattr(model, "history_", None) or {}, None if syn is None else about(syn).told)
+    told = {} if syn is None else about(syn).told
+    table = prepare_training(getattr(model, "history_", None) or {}, told)
     stages = [stage for stage in _STAGES if syn is not None or stage != "refinement"]
     box = Box(len(stages) * 2.5 + (len(stages) - 1) * _GAP[0], 2.1, left=0.7, right=0.25, top=0.65, bottom=0.55)
     at = canvas(ax, box, show=show, return_fig=return_fig)
     for stage, panel in zip(stages, grid(at.ax, len(stages), len(stages), gap=_GAP), strict=True):
-        draw_training(table[table["stage"] == stage], panel, stage=stage)
+        nothing = _why_unrefined(told) if stage == "refinement" else "no history"
+        draw_training(table[table["stage"] == stage], panel, stage=stage, nothing=nothing)
     ends = ", ".join(f"{stage} {status}" for stage, status in model.status.items())
     at.ax.set_title(ellipsis(title or ends, 90), fontsize=10, loc="left", pad=18, parse_math=False)
     return at.done(return_fig=return_fig)
@@ -110,11 +116,19 @@ def prepare_training(history: Mapping[str, pd.DataFrame], told: Mapping[str, obj
     return pd.concat(blocks, ignore_index=True)
 
 
-def draw_training(table: pd.DataFrame, ax: Axes, *, stage: str) -> None:
-    """Draw the losses of one stage, each with a line style of its own; the total is thick."""
+def _why_unrefined(told: Mapping[str, Any]) -> str:
+    """Return why a set has no losses of a refinement: a referee judged some and kept none, or there was none."""
+    record = told.get("record")
+    inner = record.get("inner") if isinstance(record, Mapping) else None
+    steps = np.asarray(inner.get("n_steps", ()) if isinstance(inner, Mapping) else (), dtype=np.float64)
+    return "the referee kept none" if (steps > 0).any() else "not refined"
+
+
+def draw_training(table: pd.DataFrame, ax: Axes, *, stage: str, nothing: str = "no history") -> None:
+    """Draw the losses of one stage, each with a line style of its own; the total is thick. Without any, say ``nothing``."""
     ax.set_title(stage, fontsize=9, loc="left", pad=3)
     if not len(table):
-        write_nothing(ax, "the referee kept none" if stage == "refinement" else "no history")
+        write_nothing(ax, nothing)
         return
     for k, loss in enumerate(sorted(set(table["loss"]), key=lambda name: (name != "loss", name))):
         part, total = table[table["loss"] == loss], loss == "loss"

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd import _keys
+from scdd._names import several
 from scdd._rng import stream
-from scdd.errors import ScddWarning
+from scdd.errors import InputError, ScddWarning
 from scdd.pl._composition import draw_pairs, value_axis
 from scdd.pl._ink import ink, paper
-from scdd.pl._pair import Pair
+from scdd.pl._pair import Pair, match_genes, quiet_check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,7 @@ def prepare_utility(
     pair: Pair,
     adata_test: AnnData,
     *,
-    models: Sequence[str] | None = None,
+    models: str | Sequence[str] | None = None,
     layer: str | None = None,
     max_cells: int = 5000,
     seed: int = 0,
@@ -67,7 +68,7 @@ def prepare_utility(
                 # the test cells are the same, and so is what there is to say of them
                 warnings.simplefilter("ignore", ScddWarning)
             scores = evaluate(
-                train, adata_test, labels_key=pair.labels_key, models=tuple(models or MODELS), layer=layer,
+                train, adata_test, labels_key=pair.labels_key, models=models or MODELS, layer=layer,
                 train_sizes=sizes, seed=seed,
             )  # fmt: skip
         excluded = scores.attrs["excluded"]
@@ -86,6 +87,38 @@ def prepare_utility(
     table.attrs["n_real"] = len(cells)
     table.attrs["excluded"] = excluded
     return table
+
+
+def utility_or_reason(
+    pair: Pair,
+    adata_test: AnnData,
+    *,
+    models: str | Sequence[str] | None = None,
+    layer: str | None = None,
+    max_cells: int = 5000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return what :func:`prepare_utility` does, or an empty table whose ``attrs["reason"]`` tells why no class is scored.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If an argument cannot be used.
+    """
+    import pandas as pd
+
+    from scdd.metrics import TEST_MODELS
+
+    for name in several(models or MODELS):
+        TEST_MODELS.get(name)
+    match_genes(pair.genes, quiet_check(adata_test, pair.labels_key, layer).var.index, "adata_test")
+    try:
+        return prepare_utility(pair, adata_test, models=models, layer=layer, max_cells=max_cells, seed=seed)
+    except InputError as error:
+        # the arguments are sound: there is a single class, or none with enough test cells
+        table = pd.DataFrame({"set": [], "model": [], "class": [], "value": []})
+        table.attrs["reason"] = str(error)
+        return table
 
 
 def macro_f1(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdd._names import several
 from scdd._rng import Seed, canonical_seed
 from scdd._settings import FROM_SETTINGS
 from scdd.errors import InputError
@@ -23,7 +24,7 @@ def evaluate(
     adata_test: AnnData,
     *,
     labels_key: str | None = None,
-    models: Sequence[str] = PANEL,
+    models: str | Sequence[str] = PANEL,
     layer: str | None = None,
     reference: AnnData | None = None,
     train_sizes: Mapping[Any, int] | None = None,
@@ -85,7 +86,7 @@ def evaluate(
     """
     import pandas as pd
 
-    panel = {name: TEST_MODELS.get(name) for name in models}
+    panel = {name: TEST_MODELS.get(name) for name in several(models)}
     all_seeds = [canonical_seed(s) for s in (seeds if seeds is not None else [seed])]
     if not panel or not all_seeds:
         msg = "evaluate needs at least one model and one seed."
