@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from scdd import cli
 from scdd.benchmark import METHODS, TASKS, summary
 from scdd.benchmark._quick import quick
 from scdd.cli._benchmark import FILE
-from scdd.cli._lists import numbers, words
+from scdd.cli._lists import numbers, paths, words
 from scdd.metrics import TEST_MODELS
+
+from ._toy import TOY
 
 TINY = ["--methods", "random,class_mean,full", "--models", "LR", "--models", "kNN", "--splits", "0", "--n-jobs", "1"]
 
@@ -62,6 +65,8 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     for name in (*TASKS, *METHODS, *TEST_MODELS):
         assert name in text
     assert text.isascii()
+    assert "transfer, test cells fixed. " in text
+    assert "fixed held out" not in text
     assert cli.main(["benchmark", "--list", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [task["name"] for task in listed["tasks"]] == TASKS.names()
@@ -114,6 +119,48 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "Did you mean 'zheng'" in capsys.readouterr().err
     assert cli.main(["benchmark", "--print-only", *out]) == 2
     assert "There is no" in capsys.readouterr().err
+
+
+def test_a_wrong_score_is_told_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert cli.main(["benchmark", "--tasks", "simulated", *TINY, "--out", str(out), "--metric", "f2"]) == 2
+    assert "Unknown metric 'f2'" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_file_that_holds_no_results_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / FILE).write_text("a,b\n1,2\n")
+    assert cli.main(["benchmark", "--print-only", "--out", str(tmp_path)]) == 2
+    assert "not a results file" in capsys.readouterr().err
+    assert (tmp_path / FILE).read_text() == "a,b\n1,2\n"
+
+
+def test_names_of_files_may_have_spaces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert paths("--merge", ["a b/c.csv, d.csv", "e"]) == ["a b/c.csv", "d.csv", "e"]
+    first = tmp_path / "a b"
+    tiny = ["--tasks", "simulated", "--methods", "class_mean", "--models", "kNN", "--splits", "0", "--seeds", "0"]
+    assert cli.main(["benchmark", *tiny, "--n-jobs", "1", "--out", str(first)]) == 0
+    assert cli.main(["benchmark", "--merge", str(first / FILE), "--out", str(tmp_path / "all")]) == 0
+    assert (tmp_path / "all" / FILE).read_bytes() == (first / FILE).read_bytes()
+    assert cli.main(["benchmark", "--merge", "", "--out", str(tmp_path / "none")]) == 2
+    assert "got none" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_the_package_warns_of_is_shown_apart_from_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command(method: str, reverse: bool) -> str:
+        task = replace(TOY, load=lambda: TOY.load()[:, :: -1 if reverse else 1].copy())
+        monkeypatch.setitem(TASKS._items, "toy", task)
+        argv = ["--tasks", "toy", "--methods", method, "--models", "kNN", "--splits", "0", "--seeds", "0", "--n", "1"]
+        assert cli.main(["benchmark", *argv, "--n-jobs", "1", "--out", str(tmp_path), "--json"]) == 0
+        printed = capsys.readouterr()
+        assert json.loads(printed.out)["metric"] == "macro_f1"
+        return printed.err
+
+    assert "warning" not in command("random", reverse=False)
+    assert command("herding", reverse=True).count("scdd: warning: The training cells of task 'toy'") == 1
 
 
 def test_an_interruption_tells_how_to_go_on(

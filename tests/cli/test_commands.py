@@ -23,7 +23,7 @@ from scdd.encoders import ENCODERS
 if TYPE_CHECKING:
     from anndata import AnnData
 
-COMMANDS = ("benchmark", "coreset", "distill", "encoders", "evaluate", "expand", "generate")
+COMMANDS = ("benchmark", "coreset", "distill", "encoders", "evaluate", "expand", "generate", "report")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # of zarr
 
 
@@ -231,6 +231,48 @@ def test_an_interrupted_distillation_is_written_and_says_so(
     assert done.exit_code == 130
     assert "Nothing was written" in done.stderr
     assert not (tmp_path / "new.h5ad").exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({"n_steps": "ten"}, "n_steps must be a whole number, got 'ten'"),
+        ({"n_steps": 1.5}, "n_steps must be a whole number, got 1.5"),
+        ({"lr": None}, "lr must be a number, got None"),
+        ({"lr": True}, "lr must be a number, got True"),
+        ([1], "does not hold a JSON object"),
+    ],
+)
+def test_a_wrong_configuration_of_pretrain_is_told(cells: Path, tmp_path: Path, config: Any, text: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    done = _run("pretrain", cells, "--out", tmp_path / "e", "--config", tmp_path / "config.json")
+    assert done.exit_code == 2
+    assert text in done.stderr
+    assert not (tmp_path / "e").exists()
+
+
+def test_lists_of_studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    def stop(studies: Any, *args: object, **options: object) -> None:
+        given.extend(studies)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scdd.encoders.pretrain", stop)
+    listed = tmp_path / "studies.json"
+    entry = {"data": "a.h5ad", "labels_key": None}
+    listed.write_text(json.dumps([entry | {"studies": "GSE84133"}, entry | {"studies": ["S1", "S2"]}, entry]))
+    done = _run("pretrain", listed, "--out", tmp_path / "e")
+    assert done.exit_code == 130
+    assert "--out with .training at its end" in done.stderr
+    assert "Nothing was written" not in done.stderr
+    assert [study.studies for study in given] == [("GSE84133",), ("S1", "S2"), ()]
+    assert given[0].data == tmp_path / "a.h5ad"
+    for wrong in (3, ["a.h5ad"], [entry | {"studies": 3}], [entry | {"name": 3}], [entry | {"nam": "b"}]):
+        listed.write_text(json.dumps(wrong))
+        done = _run("pretrain", listed, "--out", tmp_path / "e")
+        assert done.exit_code == 2
+        assert "must hold a list of objects" in done.stderr
 
 
 # -- the real entry point ---------------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_inputs_are_not_changed(cells: tuple[AnnData, AnnData], made: AnnData) -
 
 
 def test_the_page_is_whole_and_needs_no_network(cells: tuple[AnnData, AnnData], made: AnnData, tmp_path: Path) -> None:
-    path = tmp_path / "new" / "report.html"
+    path = tmp_path / "report.html"
     told = scdd.tl.report(cells[0], made, adata_test=cells[1], models=["LR"], path=path, title="<b>mine</b>")
     text = path.read_text(encoding="utf-8")
     assert text == told.html
@@ -106,10 +106,32 @@ def test_the_page_is_whole_and_needs_no_network(cells: tuple[AnnData, AnnData], 
         assert part.lower() in text.lower(), part
 
 
+def test_nothing_is_replaced_or_made_unasked(
+    cells: tuple[AnnData, AnnData], made: AnnData, told: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = told.save(tmp_path / "report.html")
+    path.write_text("mine")
+    # before any work is done
+    monkeypatch.setattr("scdd.tl._report.build_report", lambda *args, **options: told)
+    for write in (told.save, lambda at, **more: scdd.tl.report(cells[0], made, path=at, **more)):
+        with pytest.raises(InputError, match="overwrite=True"):
+            write(path)
+        assert path.read_text() == "mine"
+        with pytest.raises(InputError, match="does not exist"):
+            write(tmp_path / "new" / "report.html")
+        write(path, overwrite=True)
+        assert path.read_text(encoding="utf-8") == told.html
+        path.write_text("mine")
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
 def test_same_seed_same_page(cells: tuple[AnnData, AnnData], made: AnnData, told: Report) -> None:
     again = scdd.tl.report(cells[0], made, adata_test=cells[1], **QUICK)
     assert again.html == told.html
-    assert scdd.tl.report(cells[0], made, **QUICK, seed=1).provenance["report: seed"] == 1
+    with scdd.settings.override(seed=1):
+        assert scdd.tl.report(cells[0], made, **QUICK).provenance["report: seed"] == 1
+    alone = scdd.tl.report(cells[0], made, adata_test=cells[1], models="LR", plots=False)
+    assert set(alone.utility["model"]) == {"LR"}
 
 
 def test_without_test_cells_utility_is_not_known(cells: tuple[AnnData, AnnData], made: AnnData) -> None:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from scdd._report._build import build_report
-from scdd._report._result import Report
+from scdd._report._result import Report, check_page
 
-__all__ = ["Report", "build_report"]
+__all__ = ["Report", "build_report", "check_page"]

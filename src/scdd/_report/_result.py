@@ -17,13 +17,20 @@ from scdd._report._words import percent
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Report"]
+__all__ = ["Report", "check_page"]
 
 _MEANING = {
     "diagnostic": "valid and well-formed",
     "quality": "of what real cells reach",
     "utility": "of training on real cells",
 }
+
+
+def check_page(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
+    """Return the path to write to, or raise that it cannot be written; its name may end as it likes."""
+    from scdd.io._cells import check_output
+
+    return check_output(path, overwrite=overwrite, suffixes=(Path(path).suffix,), flag="overwrite=True")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,19 +80,26 @@ class Report:
             "utility": utility_score(self.utility),
         }
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page as one HTML file, which is replaced, and return its path.
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the page as one HTML file, and return its path.
 
         Parameters
         ----------
         path
             The file.
+        overwrite
+            Replace a file that is there.
 
         Returns
         -------
         The path.
+
+        Raises
+        ------
+        scdd.errors.InputError
+            If the folder does not exist, or the file is there and is not to be replaced.
         """
-        target = Path(path).expanduser()
+        target = check_page(path, overwrite=overwrite)
         write_text(target, self.html)
         return target
 

@@ -176,5 +176,6 @@ def _list(*, as_json_: bool) -> None:
     print("tasks")
     for task in tasks:
         reserved = " Reserved." if task.reserved else ""
-        print(f"  {task.name:22} {task.kind}, {task.split_by} held out.{reserved} {task.note}")
+        how = "test cells fixed" if task.split_by == "fixed" else f"{task.split_by} held out"
+        print(f"  {task.name:22} {task.kind}, {how}.{reserved} {task.note}")
     print(f"methods\n  {', '.join(METHODS)}\nmodels\n  {', '.join(TEST_MODELS)}")

@@ -6,11 +6,15 @@ import json
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scdd.cli._lists import words
+from scdd.cli._options import AsJson, Quiet
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 __all__ = ["report"]
 
@@ -18,13 +22,15 @@ _WHAT, _HOW = "What is judged", "How it is judged"
 
 
 def report(
-    adata: Annotated[Path, typer.Argument(metavar="ADATA.h5ad", help="The real cells that the set was made from.")],
-    syn: Annotated[Path, typer.Argument(metavar="SYN.h5ad", help="The set that is judged.")],
+    adata: Annotated[
+        Path, typer.Argument(metavar="ADATA", help="The real cells that the set was made from: .h5ad or .zarr.")
+    ],
+    syn: Annotated[Path, typer.Argument(metavar="SYN", help="The set that is judged.")],
     test: Annotated[
         Path | None,
         typer.Option(
             "--test",
-            metavar="TEST.h5ad",
+            metavar="TEST",
             help="Real cells that had no part in making it; without them utility is not known.",
             rich_help_panel=_WHAT,
         ),
@@ -55,7 +61,7 @@ def report(
         int, typer.Option(metavar="N", help="Real cells that are looked at, at most.", rich_help_panel=_HOW)
     ] = 5000,
     backed: Annotated[
-        bool, typer.Option("--backed", help="Leave the real cells on disk.", rich_help_panel=_HOW)
+        bool, typer.Option("--backed", help="Leave the real cells on disk (.h5ad).", rich_help_panel=_HOW)
     ] = False,
     no_plots: Annotated[
         bool, typer.Option("--no-plots", help="Draw no figures: much faster.", rich_help_panel=_HOW)
@@ -64,57 +70,56 @@ def report(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the page if it is there.", rich_help_panel=_HOW)
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", rich_help_panel=_HOW)] = False,
+    json_: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Judge a small set: diagnostic, quality and utility, as one HTML page.
 
     The page is self-contained and opens without a network.
+
+    Exit codes: 0 written; 2 something cannot be used; 130 after Ctrl-C.
     """
-    from scdd.io import read_h5ad
+    from scdd.io._cells import check_output
     from scdd.metrics import PANEL
     from scdd.tl import report as judge
 
-    check_output(out, overwrite=overwrite)
+    inputs = [path for path in (adata, syn, test) if path is not None]
+    target = check_output(out, overwrite=overwrite, inputs=inputs, suffixes=(out.suffix,))
     with warnings.catch_warnings():
         # what scdd has to say stands in the page
         warnings.simplefilter("ignore")
         result = judge(
-            read_h5ad(adata, backed=backed),
-            read_h5ad(syn),
-            adata_test=None if test is None else read_h5ad(test, backed=backed),
-            path=out,
+            _cells(adata, backed=backed),
+            _cells(syn),
+            adata_test=None if test is None else _cells(test, backed=backed),
+            path=target,
             labels_key=labels_key,
             layer=layer,
             models=words(models) or PANEL,
             max_cells=max_cells,
             plots=not no_plots,
             title=f"Report on {syn.name}",
+            overwrite=overwrite,
             seed=seed,
         )
     if json_:
         told: dict[str, Any] = {**result.to_json(), "page": str(out)}
         print(json.dumps(told, indent=1))
-    else:
+    elif not quiet:
         print(repr(result).encode("ascii", "replace").decode())
-    print(f"\nWrote {out}.", file=sys.stderr if json_ else sys.stdout)
+    if not quiet:
+        print(f"\nWrote {out}.", file=sys.stderr if json_ else sys.stdout)
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
-    """Refuse, before any work is done, what cannot be written.
-
-    Raises
-    ------
-    scdd.errors.InputError
-        If the file is there and is not to be replaced, or its folder is not there.
-    """
+def _cells(path: Path, *, backed: bool = False) -> AnnData:
+    """Read cells of either format; those of an h5ad may stay on disk."""
     from scdd.errors import InputError
+    from scdd.io import read_h5ad
+    from scdd.io._cells import read_cells
 
-    if path.is_dir():
-        msg = f"{path} is a folder. Give the path of a file."
+    if not backed:
+        return read_cells(path)
+    if path.suffix == ".zarr":
+        msg = f"{path} is a zarr store, and --backed leaves h5ad files on disk only. Leave --backed out."
         raise InputError(msg)
-    if path.exists() and not overwrite:
-        msg = f"{path} exists. Choose another path, or pass --overwrite."
-        raise InputError(msg)
-    if not path.parent.is_dir():
-        msg = f"The folder {path.parent} does not exist. Create it first."
-        raise InputError(msg)
+    return read_h5ad(path, backed=True)

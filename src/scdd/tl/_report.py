@@ -6,8 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from scdd._report import Report, build_report
+from scdd._names import several
+from scdd._report import Report, build_report, check_page
 from scdd._rng import Seed, canonical_seed
+from scdd._settings import FROM_SETTINGS
 from scdd.errors import InputError
 from scdd.metrics import PANEL, TEST_MODELS
 from scdd.pp._check import check_type
@@ -26,11 +28,12 @@ def report(
     path: str | os.PathLike[str] | None = None,
     labels_key: str | None = None,
     layer: str | None = None,
-    models: Sequence[str] = PANEL,
+    models: str | Sequence[str] = PANEL,
     max_cells: int = 5000,
     plots: bool = True,
     title: str | None = None,
-    seed: Seed = 0,
+    overwrite: bool = False,
+    seed: Seed = FROM_SETTINGS,
 ) -> Report:
     """Judge a small set in three numbers with all that is behind them, as tables and as one HTML file.
 
@@ -49,8 +52,7 @@ def report(
     adata_test
         Real cells that had no part in making ``syn``, best of other donors.
     path
-        HTML file to write, which is replaced. It is self-contained, below 5 MB, and opens without a network. None: no
-        file.
+        HTML file to write. It is self-contained, below 5 MB, and opens without a network. None: no file.
     labels_key
         Column of ``obs`` with the classes, in all. None: the one ``syn`` was made with, else ``"cell_type"``.
     layer
@@ -63,8 +65,11 @@ def report(
         Draw figures; without them a report takes a fraction of the time.
     title
         Title of the page.
+    overwrite
+        Replace a file that is there.
     seed
-        Integer, numpy Generator or None; the same seed gives the same report on the same machine and versions.
+        Integer, numpy Generator or None; the same seed gives the same report on the same machine and versions. Default:
+        ``scdd.settings.seed``.
 
     Returns
     -------
@@ -73,7 +78,8 @@ def report(
     Raises
     ------
     scdd.errors.InputError
-        If the real or the test cells or an argument cannot be used; see :func:`scdd.pp.check`.
+        If the real or the test cells or an argument cannot be used (see :func:`scdd.pp.check`), the folder of ``path`` does
+        not exist, or the file is there and is not to be replaced.
     scdd.errors.LabelError
         If the label column is absent.
     scdd.errors.GeneError
@@ -91,6 +97,7 @@ def report(
     >>> told.save("report.html").name
     'report.html'
     """
+    models = several(models)
     for name in models:
         TEST_MODELS.get(name)
     if not models:
@@ -100,10 +107,11 @@ def report(
         msg = f"max_cells must be a positive integer, got {max_cells!r}."
         raise InputError(msg)
     check_type(syn)
+    target = None if path is None else check_page(path, overwrite=overwrite)
     result = build_report(
         adata, syn, adata_test, labels_key=labels_key, layer=layer, models=tuple(models), max_cells=max_cells,
         plots=plots, title=title, seed=canonical_seed(seed),
     )  # fmt: skip
-    if path is not None:
-        result.save(path)
+    if target is not None:
+        result.save(target, overwrite=overwrite)
     return result
