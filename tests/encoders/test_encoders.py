@@ -216,5 +216,5 @@ def test_scvi_takes_trained_models_only():
         get(Model())
     model = Model()
     model.is_trained_ = True
-    with pytest.raises(EncoderError, match="needs the AnnData"):
-        get(model).encode(make())
+    with pytest.raises(EncoderError, match="A Model has not the network of scVI.*precomputed:X_latent"):
+        get(model)

@@ -7,12 +7,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import torch
 from anndata import AnnData
 
+import scdd
 from scdd.data import MemorySource
 from scdd.datasets import simulate
 from scdd.encoders import Cells, SavedScviEncoder, ScviEncoder, get
@@ -99,12 +102,43 @@ def test_genes_are_brought_to_the_model_by_name(adata: AnnData, tmp_path: Path):
         encoder.encode(as_cells(few))
 
 
+def test_model_in_memory_embeds_the_cells_that_it_is_given(adata: AnnData, tmp_path: Path):
+    """Other cells under the names of the training cells, their genes in another order, and from a file."""
+    model = train(adata.copy(), tmp_path / "model")
+    encoder, expected = get(model), model.get_latent_representation()
+    np.testing.assert_allclose(encoder.encode(as_cells(adata)), expected, atol=1e-5)
+    turned = adata[::-1, ::-1].copy()
+    turned.obs_names = adata.obs_names
+    np.testing.assert_allclose(encoder.encode(as_cells(turned)), expected[::-1], atol=1e-5)
+    turned.write_h5ad(tmp_path / "turned.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "turned.h5ad", backed="r")
+    np.testing.assert_allclose(scdd.tl.embed(backed, encoder, device="cpu"), expected[::-1], atol=1e-5)
+    backed.file.close()
+    with pytest.raises(GeneError, match="encoder 'scvi', which needs 48 genes: 40 of 60"):
+        encoder.encode(as_cells(adata[:, :40].copy()))
+    with pytest.raises(EncoderError, match="1 cells have no count"):
+        encoder.encode(as_cells(AnnData(sp.csr_matrix((1, 60), dtype=np.float32), var=adata.var)))
+
+
+def test_model_in_memory_runs_where_it_is_told_and_stays_as_it_is(adata: AnnData, tmp_path: Path):
+    model = train(adata.copy(), tmp_path / "model")
+    model.module.train()
+    before = {name: tensor.clone() for name, tensor in model.module.state_dict().items()}
+    get(model).encode(as_cells(adata), batch_size=32)
+    with pytest.raises(EncoderError, match="'scvi' cannot run on 'bogus'"):
+        get(model).encode(as_cells(adata), device="bogus")
+    assert model.module.training
+    assert all(p.requires_grad for p in model.module.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.module.state_dict().items())
+
+
 def test_batch_that_the_encoder_does_not_see_may_be_new(adata: AnnData, tmp_path: Path):
     model = train(adata.copy(), tmp_path / "model")
     new = adata.copy()
     del new.obs["donor"]
     encoder = get(f"scvi:{tmp_path / 'model'}", trust=True)
     np.testing.assert_allclose(encoder.encode(as_cells(new)), model.get_latent_representation(), atol=1e-5)
+    np.testing.assert_array_equal(get(model).encode(as_cells(new)), encoder.encode(as_cells(new)))
 
 
 def test_covariates_that_it_sees_must_be_there_and_known(adata: AnnData, tmp_path: Path):
@@ -115,8 +149,9 @@ def test_covariates_that_it_sees_must_be_there_and_known(adata: AnnData, tmp_pat
     with pytest.raises(EncoderError, match=r"does not know 1 values of obs\['donor'\]: elsewhere"):
         encoder.encode(as_cells(new))
     del new.obs["donor"]
-    with pytest.raises(EncoderError, match=r"sees obs\['donor'\], which the cells do not have"):
-        encoder.encode(as_cells(new))
+    for either in (encoder, get(model)):
+        with pytest.raises(EncoderError, match=r"sees obs\['donor'\], which the cells do not have"):
+            either.encode(as_cells(new))
 
 
 def test_cells_that_were_kept(adata: AnnData, tmp_path: Path):

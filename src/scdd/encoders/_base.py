@@ -276,6 +276,17 @@ class Encoder(ABC):
         return digest.hexdigest()[:16]
 
 
+def check_known(known: sp.csr_matrix, index: NDArray[np.int64], name: str) -> None:
+    """Raise :class:`~scdd.errors.EncoderError` where a cell (of positions ``index``) has no count of a known gene."""
+    empty = index[np.diff(known.indptr) == 0]
+    if len(empty):
+        msg = (
+            f"{len(empty)} cells have no count of any gene that encoder {name!r} knows "
+            f"(first: {', '.join(map(str, empty[:5]))}). Remove these cells."
+        )
+        raise EncoderError(msg)
+
+
 def check_embedding(embedding: NDArray[np.float32], n_obs: int, name: str) -> None:
     """Raise :class:`~scdd.errors.EncoderError` unless the embedding has a finite row for each cell."""
     if embedding.ndim != 2 or len(embedding) != n_obs:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scdd._compat import warn
 from scdd._genes import GeneMatch, match_genes
-from scdd.encoders._base import Cells, Encoder
+from scdd.encoders._base import Cells, Encoder, check_known
 from scdd.encoders._place import device_name, place
 from scdd.encoders._weights import read_text, sha256
 from scdd.errors import EncoderError
@@ -190,7 +190,7 @@ class CheckpointEncoder(Encoder):
         with torch.inference_mode():
             for block, counts in cells.source.blocks(max(step, _BLOCK)):
                 known = match.align(counts)
-                self._refuse_empty(known, block)
+                check_known(known, block, self.info.name)
                 for start in range(0, len(block), step):
                     index = block[start : start + step]
                     part = known[start : start + step]
@@ -261,15 +261,6 @@ class CheckpointEncoder(Encoder):
         return np.concatenate(
             [self._embed_or_halve(network, counts[s], library[s], index[s]) for s in (slice(half), slice(half, None))]
         )
-
-    def _refuse_empty(self, known: sp.csr_matrix, block: NDArray[np.int64]) -> None:
-        empty = block[np.diff(known.indptr) == 0]
-        if len(empty):
-            msg = (
-                f"{len(empty)} cells have no count of any gene that encoder {self.info.name!r} knows "
-                f"(first: {', '.join(map(str, empty[:5]))}). Remove these cells."
-            )
-            raise EncoderError(msg)
 
     def _read_aliases(self) -> dict[str, str]:
         path = self.path / _ALIASES

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scdd.encoders._base import Cells, Encoder, EncoderInfo
+from scdd._genes import GeneMatch, match_genes
+from scdd.encoders._base import Cells, Encoder, EncoderInfo, check_known
+from scdd.encoders._place import device_name, place
 from scdd.encoders._registry import ENCODERS
+from scdd.encoders._scvi_latent import ScviLatent, obs_of
 from scdd.encoders._scvi_saved import SavedScviEncoder
 from scdd.errors import EncoderError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @ENCODERS.register("scvi")
 class ScviEncoder(Encoder):
-    """A trained scvi-tools model (scVI, scANVI, ...) in memory: ``SCDD(adata, encoder=scvi_model)``.
+    """A trained scVI or scANVI model in memory: ``SCDD(adata, encoder=scvi_model)``.
+
+    Cells are brought to the genes of the model by name, and embedded block by block, whatever cells it was trained on. Batches
+    and other covariates are read from ``obs`` only where the model's encoder sees them (``encode_covariates=True``); they must
+    be known to it. The model itself stays as it is.
 
     Parameters
     ----------
     model
-        A trained model with ``get_latent_representation``; it must know the cells' batches.
+        A trained model of scvi-tools with the network of scVI: ``SCVI``, ``SCANVI``, ``LinearSCVI``.
 
     Notes
     -----
@@ -47,6 +58,14 @@ class ScviEncoder(Encoder):
         if not getattr(model, "is_trained_", True):
             msg = "The scvi-tools model has not been trained: call model.train() first."
             raise EncoderError(msg)
+        from scvi.module import VAE
+
+        if not isinstance(getattr(model, "module", None), VAE):
+            msg = (
+                f"A {type(model).__name__} has not the network of scVI, which SCVI, SCANVI and LinearSCVI have. Give its "
+                'embedding instead: adata.obsm["X_latent"] = model.get_latent_representation(), encoder="precomputed:X_latent".'
+            )
+            raise EncoderError(msg)
         self.model = model
 
     @classmethod
@@ -66,6 +85,40 @@ class ScviEncoder(Encoder):
         """
         return SavedScviEncoder(argument, trust=trust)
 
+    def match(self, cells: Cells) -> GeneMatch:
+        """Find the genes of the model in the cells; all but a few must be there.
+
+        Parameters
+        ----------
+        cells
+            The cells, their genes and the highly variable ones.
+
+        Returns
+        -------
+        Which gene of the cells is which of the model.
+
+        Raises
+        ------
+        scdd.errors.GeneError
+            If too few are found, with the cause and the fix.
+        """
+        latent = ScviLatent(self.model.registry)
+        self.coverage = match_genes(cells.genes, latent.genes, var=cells.var)
+        self.coverage.require("encoder 'scvi'", min_genes=latent.min_genes)
+        return self.coverage
+
+    def fit(self, cells: Cells, *, seed: int) -> None:
+        """Check that the genes are known.
+
+        Parameters
+        ----------
+        cells
+            The cells, their genes and the highly variable ones.
+        seed
+            Of everything random.
+        """
+        self.match(cells)
+
     def encode(self, cells: Cells, *, batch_size: int = 4096, device: str = "cpu") -> NDArray[np.float32]:
         """Return the posterior means of the cells.
 
@@ -82,12 +135,18 @@ class ScviEncoder(Encoder):
         -------
         float32 (n_obs, n_latent).
         """
-        if cells.adata is None:
-            msg = "Encoder 'scvi' needs the AnnData of the cells."
-            raise EncoderError(msg)
-        own = getattr(self.model, "adata", None)
-        same = own is not None and own.n_obs == cells.adata.n_obs and own.obs_names.equals(cells.adata.obs_names)
-        # on the cells it was trained on, the model reads its own AnnData: scvi-tools writes into any other one
-        adata = own if same else cells.adata.copy()
-        latent = np.asarray(self.model.get_latent_representation(adata, batch_size=batch_size), dtype=np.float32)
-        return latent if cells.kept is None else latent[cells.kept]
+        import torch
+
+        match, latent, obs = self.match(cells), ScviLatent(self.model.registry), obs_of(cells)
+        network = self._network(latent, device_name(device))
+        out = np.empty((cells.source.n_obs, int(network.n_latent)), dtype=np.float32)
+        with torch.inference_mode():
+            for index, counts in cells.source.blocks(batch_size):
+                known, part = match.align(counts), None if obs is None else obs.iloc[index]
+                check_known(known, index, self.info.name)
+                out[index] = latent.means(network, known, part).cpu().numpy()
+        return out
+
+    def _network(self, latent: ScviLatent, device: str) -> torch.nn.Module:
+        """Return a copy of the network: the model of the user stays where it is, and can be trained on."""
+        return place(latent.freeze(copy.deepcopy(self.model.module)), device, self.info.name)
