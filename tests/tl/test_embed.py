@@ -8,6 +8,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from anndata import AnnData
 
 import scdd
@@ -30,6 +31,20 @@ def test_table_has_the_cells_and_tells_the_encoder(toy: AnnData):
 def test_it_is_what_a_model_reads(toy: AnnData):
     toy.obsm["X_pca5"] = scdd.tl.embed(toy, "pca:5").to_numpy()
     np.testing.assert_allclose(scdd.tl.embed(toy, "precomputed:X_pca5"), toy.obsm["X_pca5"])
+
+
+def test_hash_tells_embeddings_apart(toy: AnnData):
+    rng, hashes = np.random.default_rng(0), []
+    for _ in range(2):
+        toy.obsm["X_own"] = rng.normal(size=(toy.n_obs, 3))
+        hashes += [scdd.tl.embed(toy, "precomputed:X_own").attrs["hash"] for _ in range(2)]
+    assert hashes[0] == hashes[1] != hashes[2] == hashes[3]
+
+
+def test_sparse_embedding_is_read(toy: AnnData):
+    toy.obsm["X_own"] = np.random.default_rng(0).normal(size=(toy.n_obs, 3)).astype(np.float32)
+    toy.obsm["X_sparse"] = sp.csr_matrix(toy.obsm["X_own"])
+    np.testing.assert_array_equal(scdd.tl.embed(toy, "precomputed:X_sparse"), toy.obsm["X_own"])
 
 
 def test_seed_decides(toy: AnnData):

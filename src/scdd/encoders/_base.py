@@ -191,6 +191,35 @@ class Encoder(ABC):
         The embedding (n_obs, dim) float32, finite.
         """
 
+    def checked_embedding(
+        self, cells: Cells, *, batch_size: int | None = None, device: str = "cpu"
+    ) -> NDArray[np.float32]:
+        """Return what :meth:`encode` gives, checked; the first one stands for weights that cannot be hashed.
+
+        Parameters
+        ----------
+        cells
+            The cells.
+        batch_size
+            Cells that are embedded at once. None: what suits the encoder.
+        device
+            Where a network runs.
+
+        Returns
+        -------
+        The embedding (n_obs, dim) float32.
+
+        Raises
+        ------
+        scdd.errors.EncoderError
+            If it is of another shape, or not finite.
+        """
+        options = {} if batch_size is None else {"batch_size": batch_size}
+        embedding = np.asarray(self.encode(cells, device=device, **options), dtype=np.float32)
+        check_embedding(embedding, cells.source.n_obs, self.info.name)
+        self.embedding_digest = self.embedding_digest or hashlib.sha256(embedding.tobytes()).hexdigest()
+        return embedding
+
     def features(self, cells: Cells, *, device: str = "cpu") -> Features:
         """Return the input of the latent head for these cells; by default their embedding, checked.
 
@@ -205,10 +234,7 @@ class Encoder(ABC):
         -------
         A function from the positions of cells to their features (n, dim) float32.
         """
-        embedding = np.asarray(self.encode(cells, device=device), dtype=np.float32)
-        check_embedding(embedding, cells.source.n_obs, self.info.name)
-        self.embedding_digest = self.embedding_digest or hashlib.sha256(embedding.tobytes()).hexdigest()
-        return EmbeddingFeatures(embedding)
+        return EmbeddingFeatures(self.checked_embedding(cells, device=device))
 
     def space(self, cells: Cells, *, device: str = "cpu") -> Callable[[Tensor], Tensor]:
         """Return the embedding as a differentiable function of the expression of the HVGs, for objectives to match in.

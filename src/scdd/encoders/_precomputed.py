@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from scdd._compat import is_in_memory_sparse
 from scdd.encoders._base import Cells, Encoder, EncoderInfo
 from scdd.encoders._registry import ENCODERS
 from scdd.errors import EncoderError
@@ -73,4 +74,5 @@ class PrecomputedEncoder(Encoder):
                 'Name one as encoder="precomputed:<key>".'
             )
             raise EncoderError(msg)
-        return np.asarray(cells.obsm[self.key])
+        value = cells.obsm[self.key]
+        return np.asarray(value.toarray() if is_in_memory_sparse(value) else value)

@@ -67,7 +67,6 @@ def embed(
     from scdd._compat import var_frame
     from scdd.encoders import Cells, CheckpointEncoder
     from scdd.encoders import get as get_encoder
-    from scdd.encoders._base import check_embedding
     from scdd.pp import highly_variable
     from scdd.pp._check import check_type
     from scdd.pp._genes import check_genes
@@ -82,9 +81,7 @@ def embed(
         hvg = np.flatnonzero(highly_variable(source, n_top=2000, seed=number))
     cells = Cells(source, np.asarray(adata.var_names), hvg, adata.obsm, adata, var_frame(adata))
     found.fit(cells, seed=number)
-    options = {} if batch_size is None else {"batch_size": batch_size}
-    embedding = found.encode(cells, device=device, **options)
-    check_embedding(embedding, source.n_obs, found.info.name)
+    embedding = found.checked_embedding(cells, batch_size=batch_size, device=device)
     table = pd.DataFrame(
         embedding, index=adata.obs_names, columns=[f"{found.info.name}_{i}" for i in range(embedding.shape[1])]
     )
