@@ -128,6 +128,27 @@ def test_dictionaries_of_both_versions_lie_side_by_side(tmp_path: Path):
     assert "token_dictionary_gc104M.pkl" in hashes
 
 
+def test_root_and_fine_tuned_models_of_the_repository(tmp_path: Path):
+    """The root holds a model too, and classifiers have a layer of their own in the place of the one for pretraining."""
+    from safetensors.torch import load_file, save_file
+
+    plain = geneformer(tmp_path, "V2")
+    tuned = tmp_path / "fine_tuned_models" / "cell_classifier"
+    tuned.mkdir(parents=True)
+    state = {name: t for name, t in load_file(plain / "model.safetensors").items() if not name.startswith("cls.")}
+    save_file(
+        state | {"classifier.weight": torch.zeros(3, 12), "classifier.bias": torch.zeros(3)},
+        tuned / "model.safetensors",
+    )
+    shutil.copy(plain / "model.safetensors", tmp_path)
+    for folder in (tuned, tmp_path):
+        shutil.copy(plain / "config.json", folder)
+    data = cells(some_ids("V2"), n=2)
+    expected = get(f"geneformer:{plain}").encode(data)
+    for folder in (tuned, tmp_path):
+        np.testing.assert_array_equal(get(f"geneformer:{folder}").encode(data), expected)
+
+
 def test_facts(model: tuple[str, Path]):
     version, folder = model
     encoder = get(f"geneformer:{folder}")

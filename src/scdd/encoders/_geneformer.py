@@ -25,19 +25,20 @@ if TYPE_CHECKING:
 
 _TOKENS, _MEDIANS = "token_dictionary", "gene_median_dictionary"
 _OTHER_NAMES = ("gene_name_id_dict", "ensembl_mapping_dict")
-# the released repository keeps the dictionaries of all versions beside the folders of the models
-_FOLDERS = (".", "../geneformer", "../geneformer/gene_dictionaries_30m")
-_UNUSED = ("cls.", "bert.pooler.", "bert.embeddings.position_ids")
+# in the released repository the dictionaries lie in ./geneformer; a model is its root, a folder, or in fine_tuned_models/
+_FOLDERS = (".", *(f"{up}geneformer{of}" for up in ("", "../", "../../") for of in ("", "/gene_dictionaries_30m")))
+_UNUSED = ("cls.", "classifier.", "bert.pooler.", "bert.embeddings.position_ids")
 
 
 @ENCODERS.register("geneformer")
 class GeneformerEncoder(CheckpointEncoder):
     """Geneformer V1 and V2: a transformer over ranked genes: ``encoder="geneformer:/path/to/Geneformer-V2-104M"``.
 
-    The folder holds ``config.json`` and ``model.safetensors`` (or ``pytorch_model.bin``). The dictionaries of tokens and
-    medians are looked for there and in ``../geneformer`` and ``../geneformer/gene_dictionaries_30m``, where the released
-    repository keeps them, as ``.pkl`` (read without unpickling) or ``.json``; those with the model's number of tokens are
-    taken. Genes are ranked by their counts per 10,000 over the median of the gene, the first 2,048 (V1) or 4,094 (V2, between
+    The folder holds ``config.json`` and ``model.safetensors`` (or ``pytorch_model.bin``): a folder of the released repository,
+    its root, or one below ``fine_tuned_models``, whose classifiers are embedded with alike. The dictionaries of tokens and
+    medians are looked for there and where that repository keeps them (``geneformer`` and
+    ``geneformer/gene_dictionaries_30m`` in it, beside it, or beside the one above it), as ``.pkl`` (read without unpickling) or
+    ``.json``; those with the model's number of tokens are taken. Genes are ranked by their counts per 10,000 over the median of the gene, the first 2,048 (V1) or 4,094 (V2, between
     ``<cls>`` and ``<eos>``) are taken, and the embedding is the mean of the second to last layer over genes.
 
     Parameters
