@@ -112,6 +112,11 @@ def test_downloads_go_to_the_data_folder(tmp_path: Path, monkeypatch: pytest.Mon
     assert [path.name for path in asked] == ["variable", "settings", "argument"]
 
 
+def test_a_setting_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InputError, match=r"Unknown setting 'sead'. Settings: verbosity, seed"):
+        scdd.settings.sead = 3
+
+
 def test_override_puts_everything_back() -> None:
     before = repr(scdd.settings)
     with scdd.settings.override(seed=1, verbosity=0, progress=False, data_dir="x"):

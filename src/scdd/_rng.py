@@ -60,6 +60,17 @@ def torch_stream(seed: int, *path: str | int, device: str | torch.device = "cpu"
     return generator
 
 
+def random_state(seed: int) -> int:
+    """Return the seed for scikit-learn, which takes 32 bits.
+
+    Examples
+    --------
+    >>> random_state(7), random_state(2**32 + 7)
+    (7, 7)
+    """
+    return seed % 2**32
+
+
 def _word(part: str | int) -> int:
     # +1 keeps the string "" apart from the integer 0
     return part if isinstance(part, int) else 2**32 + zlib.crc32(part.encode())

@@ -50,6 +50,12 @@ class Settings:
         self._handler: logging.Handler | None = None
         self.reset()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and not hasattr(type(self), name):
+            msg = f"Unknown setting {name!r}. Settings: {', '.join(self._values())}."
+            raise InputError(msg)
+        super().__setattr__(name, value)
+
     @property
     def verbosity(self) -> int:
         """How much is told. 0 is errors only, 1 adds warnings of scdd and progress bars, 2 a line for each stage."""

@@ -36,6 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the two files (default: here)")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
     logging.captureWarnings(True)  # notes on rare classes go to the log, not between the progress bars
 
     start = time.monotonic()

@@ -137,12 +137,12 @@ def test_latents_of_new_cells(model: SCDD, small: AnnData) -> None:
     order = np.random.default_rng(0).permutation(small.n_vars)
     new = small[:, order].copy()
     del new.obs["cell_type"], new.obs["donor"]
-    np.testing.assert_allclose(model.get_latent_representation(new), expected, atol=1e-5)
-    np.testing.assert_allclose(model.get_latent_representation(small[:7]), expected[:7], atol=1e-5)
+    np.testing.assert_allclose(model.get_latent_representation(new), expected, atol=1e-4)
+    np.testing.assert_allclose(model.get_latent_representation(small[:7]), expected[:7], atol=1e-4)
     more = small.copy()
     more.layers["counts"] = more.X.copy()
     more.X = sp.csr_matrix(more.shape, dtype=np.float32)
-    np.testing.assert_allclose(model.get_latent_representation(more, layer="counts"), expected, atol=1e-5)
+    np.testing.assert_allclose(model.get_latent_representation(more, layer="counts"), expected, atol=1e-4)
     with pytest.raises(GeneError, match="2 of the model's 100 genes are missing: gene_0, gene_1"):
         model.get_latent_representation(small[:, 2:].copy())
 

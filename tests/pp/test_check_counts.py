@@ -186,3 +186,24 @@ def test_i52_more_genes_than_cells() -> None:
     x.data = np.ceil(x.data * 5)
     adata = ad.AnnData(x, obs=pd.DataFrame({"cell_type": list("aabbb")}, index=list("vwxyz")))
     assert check(adata).source.n_vars == 30_000
+
+
+@pytest.mark.parametrize("kind", ["dense", "stored zeros"])
+def test_i23_zeros_that_are_stored_are_no_counts(toy: ad.AnnData, kind: str) -> None:
+    """Of a dense matrix most values are 0, which is an integer: that says nothing."""
+    x = lognorm(toy.X).toarray()
+    stored = sp.csr_matrix((x.ravel(), np.tile(np.arange(x.shape[1]), len(x)), np.arange(len(x) + 1) * x.shape[1]))
+    logged = with_x(toy, x if kind == "dense" else stored)
+    with pytest.raises(CountsError, match="looks log-normalised"):
+        check(logged)
+    recovered = quiet(logged, allow_normalized=True)
+    np.testing.assert_array_equal(recovered.source.rows(np.arange(toy.n_obs)).toarray(), toy.X.toarray())
+
+
+def test_backed_columns_in_any_order(toy: ad.AnnData, tmp_path: Any) -> None:
+    with_x(toy, sp.csc_matrix(toy.X)).write_h5ad(tmp_path / "a.h5ad")
+    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    part = quiet(backed[10:200:3, ::-1])
+    np.testing.assert_array_equal(
+        part.source.rows(np.arange(part.source.n_obs)).toarray(), toy.X.toarray()[10:200:3, ::-1]
+    )

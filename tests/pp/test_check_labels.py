@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
 from typing import Any
 
 import anndata as ad
@@ -12,6 +14,7 @@ import scipy.sparse as sp
 
 from scdd.errors import LabelError, ScddWarning
 from scdd.pp import check
+from scdd.tl import coreset
 
 from ._door import quiet, with_labels
 
@@ -136,3 +139,40 @@ def test_colors(toy: ad.AnnData) -> None:
     assert check(toy).colors == ["#000000", "#111111", "#222222", "#333333"]
     toy.uns["cell_type_colors"] = ["#000000"]
     assert check(toy).colors is None
+
+
+def test_order_of_categories_is_kept(toy: ad.AnnData) -> None:
+    stages = pd.Categorical(["late", "early"] * 120, categories=["early", "late"], ordered=True)
+    toy.obs["cell_type"], toy.obs["stage"] = stages, stages
+    checked = quiet(toy, batch_key="stage")
+    assert checked.label_ordered
+    assert checked.batch_ordered
+    assert not check(with_labels(toy, ["a", "b"] * 120)).label_ordered
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1.0, 2.0], pd.array([1, 2], dtype="Int64"), pd.array([True, False], dtype="boolean")],
+    ids=["float", "Int64", "boolean"],
+)
+def test_missing_values_beside_numbers_can_be_written(toy: ad.AnnData, values: Any, tmp_path: Path) -> None:
+    """Files hold categories of one type."""
+    column = pd.Series(values, dtype=None).repeat(120).reset_index(drop=True)
+    column.iloc[0] = pd.NA if column.dtype != float else np.nan
+    toy.obs["batch"] = column.to_numpy() if column.dtype == float else column.array
+    toy.obs["cell_type"] = toy.obs["batch"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ScddWarning)
+        made = coreset(toy, 2, "random", batch_key="batch", unlabeled="class")
+    assert all(isinstance(name, str) for name in made.obs["cell_type"].cat.categories)
+    made.write_h5ad(tmp_path / "made.h5ad")
+    back = ad.read_h5ad(tmp_path / "made.h5ad")
+    assert "unlabeled" in set(back.obs["cell_type"])
+
+
+def test_intervals_become_text(toy: ad.AnnData, tmp_path: Path) -> None:
+    toy.obs["cell_type"] = pd.cut(np.arange(240), [-1, 100, 240])
+    made = coreset(toy, 2, "random")
+    assert list(made.obs["cell_type"].cat.categories) == ["(-1, 100]", "(100, 240]"]
+    assert made.obs["cell_type"].cat.ordered
+    made.write_h5ad(tmp_path / "made.h5ad")

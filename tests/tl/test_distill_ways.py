@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
 import scdd
 from scdd.distill import PRESETS
-from scdd.errors import EncoderError, GeneError, LabelError, NotTrainedError, ScddWarning
+from scdd.errors import EncoderError, GeneError, InputError, LabelError, NotTrainedError, ScddWarning
 from scdd.objectives import OBJECTIVES
 from scdd.tl import distill
 
@@ -175,3 +177,62 @@ def test_with_a_model_that_lacks_classes_or_training(small: AnnData, model: scdd
     fresh = scdd.model.SCDD.from_checked(scdd.pp.check(small), small)
     with pytest.raises(NotTrainedError, match="train"):
         distill(small, 1, model=fresh)
+
+
+def test_a_model_takes_its_cells_as_it_took_them_before(small: AnnData, tmp_path: Path) -> None:
+    cells = small.copy()
+    cells.layers["counts"] = cells.X.copy()
+    cells.obs["cell_type"] = cells.obs["cell_type"].astype(object)
+    cells.obs.iloc[:7, cells.obs.columns.get_loc("cell_type")] = np.nan
+    with pytest.warns(ScddWarning, match="7 cells without a label"):
+        checked = scdd.pp.check(cells, unlabeled="drop")
+        model = scdd.model.SCDD.from_checked(checked, cells)
+    model.train(progress=False)
+    model.save(tmp_path / "m")
+    own = model.distill(1, preset="fast", progress=False)
+    with pytest.warns(ScddWarning, match="7 cells without a label"):
+        again = distill(cells, 1, model=model, preset="fast", progress=False)
+    with pytest.warns(ScddWarning, match="7 cells without a label"):
+        loaded = scdd.model.SCDD.load(tmp_path / "m", cells)
+    assert (again.X != own.X).nnz == 0
+    assert (loaded.distill(1, preset="fast", progress=False).X != own.X).nnz == 0
+    del cells.X
+    with pytest.warns(ScddWarning, match="7 cells without a label"):
+        layer = distill(cells, 1, model=model, layer="counts", preset="fast", progress=False)
+    assert (layer.X != own.X).nnz == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"batch_key": "other"}, "batch_key=None, not 'other'"),
+        ({"donor_key": "other"}, "donor_key=None, not 'other'"),
+        ({"encoder": "pca"}, "leave them out"),
+        ({"device": "cpu"}, "leave them out"),
+    ],
+    ids=str,
+)
+def test_what_a_model_cannot_change_is_refused(small: AnnData, options: dict[str, Any], words: str) -> None:
+    model = scdd.model.SCDD.from_checked(scdd.pp.check(small), small)
+    model.train(max_epochs=1, progress=False)
+    with pytest.raises(InputError, match=words):
+        distill(small, 1, model=model, **options)
+
+
+def test_one_class_and_an_objective_between_classes_are_refused_before_training(
+    small: AnnData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = small[small.obs["cell_type"] == "class_0"].copy()
+    monkeypatch.setattr(scdd.model.SCDD, "train", lambda *args, **options: pytest.fail("trained"))
+    with pytest.raises(InputError, match="class"):
+        distill(one, 1, preset="paper", progress=False)
+
+
+@pytest.mark.parametrize("device", ["cpu:3", "auto:1", "tpu", "cuda:x"])
+def test_devices_that_there_are_not(small: AnnData, device: str) -> None:
+    with pytest.raises(InputError, match="Unknown device"):
+        distill(small, 1, device=device)
+
+
+def test_a_torch_device_is_taken(small: AnnData) -> None:
+    assert distill(small, 1, preset="fast", device=torch.device("cpu"), progress=False).n_obs == 4

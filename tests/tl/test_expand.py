@@ -117,3 +117,31 @@ def test_wrong_input(syn: AnnData) -> None:
         expand(expand(syn, n=2))
     with pytest.raises((InputError, TypeError), match="AnnData"):
         expand("syn.h5ad")  # type: ignore[arg-type]
+
+
+def test_many_cells_of_each_row_are_drawn_in_pieces(syn: AnnData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory does not grow with n, and the cells of a row stay together."""
+    whole = expand(syn, n=7)
+    seen: list[int] = []
+    original = np.repeat
+
+    def repeat(values: Any, *args: Any, **options: Any) -> Any:
+        out = original(values, *args, **options)
+        if getattr(out, "ndim", 1) == 2:
+            seen.append(len(out))
+        return out
+
+    monkeypatch.setattr("scdd.tl._expand._CELLS", 3)
+    monkeypatch.setattr("scdd.tl._expand.np.repeat", repeat)
+    pieces = expand(syn, n=7)
+    assert max(seen) == 3
+    assert (pieces.X != whole.X).nnz == 0
+    assert pieces.obs_names.equals(whole.obs_names)
+
+
+def test_rows_that_share_a_name_are_refused(syn: AnnData) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        twice = ad.concat([syn, syn], merge="same")
+    with pytest.raises(InputError, match="obs_names_make_unique"):
+        expand(twice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from scdd._rng import stream
+from scdd._rng import random_state, stream
 from scdd.baselines._base import Baseline, Choice, choose_per_class
 from scdd.baselines._method import BASELINES
 
@@ -42,7 +42,7 @@ def data_values(
     from sklearn.ensemble import RandomForestClassifier
 
     classes, codes = np.unique(labels, return_inverse=True)
-    forest = RandomForestClassifier(n_estimators=n_trees, random_state=seed, n_jobs=1).fit(points, codes)
+    forest = RandomForestClassifier(n_estimators=n_trees, random_state=random_state(seed), n_jobs=1).fit(points, codes)
     right, seen = np.zeros(len(codes)), np.zeros(len(codes))
     x = np.asarray(points, dtype=np.float32)
     for tree, inside in zip(forest.estimators_, forest.estimators_samples_, strict=True):

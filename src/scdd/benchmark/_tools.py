@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd._optional import require
-from scdd._rng import stream
+from scdd._rng import random_state, stream
 from scdd.benchmark._scvi import quiet_training
 from scdd.metrics import TEST_MODELS, TestModel
 from scdd.metrics._models import Predictor
@@ -37,7 +37,7 @@ def fit_celltypist(train_x: NDArray[np.float32], train_y: NDArray[np.integer], s
             genes=[f"g{k}" for k in range(train_x.shape[1])],
             check_expression=False,  # HVGs alone do not sum to 10,000
             use_SGD=True,
-            random_state=seed,
+            random_state=random_state(seed),
             n_jobs=1,
         )
 

@@ -51,7 +51,7 @@ def split_indices(
     >>> len(train), len(test)
     (2, 2)
     """
-    if isinstance(test_size, bool) or not 0.0 < test_size < 1.0:
+    if isinstance(test_size, bool | str) or not 0.0 < test_size < 1.0:
         msg = f"test_size must lie strictly between 0 and 1, got {test_size!r}."
         raise InputError(msg)
     classes, codes = np.unique(np.asarray(labels), return_inverse=True)

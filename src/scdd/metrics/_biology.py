@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from scdd._rng import random_state
+
 __all__ = ["cluster_agreement", "fold_changes", "marker_precision"]
 
 
@@ -45,7 +47,7 @@ def marker_precision(real: NDArray[np.floating], made: NDArray[np.floating], k: 
     real, made
         Fold changes (n_classes, n_genes), see :func:`fold_changes`.
     k
-        Number of genes.
+        Number of genes; all where there are fewer.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def marker_precision(real: NDArray[np.floating], made: NDArray[np.floating], k: 
     >>> marker_precision(np.array([[3.0, 2.0, 1.0, 0.0]]), np.array([[3.0, 0.0, 2.0, 1.0]]), 2)
     0.5
     """
-    shares = []
+    k, shares = min(k, real.shape[1]), []
     for a, b in zip(real, made, strict=True):
         first, second = (set(np.argsort(-v, kind="stable")[:k].tolist()) for v in (a, b))
         shares.append(len(first & second) / k)
@@ -100,6 +102,6 @@ def cluster_agreement(
     from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-    model = KMeans(min(n_clusters, len(made)), n_init=5, random_state=seed).fit(made.astype(np.float64))
+    model = KMeans(min(n_clusters, len(made)), n_init=5, random_state=random_state(seed)).fit(made.astype(np.float64))
     found = model.predict(cells.astype(np.float64))
     return float(adjusted_rand_score(labels, found)), float(normalized_mutual_info_score(labels, found))

@@ -9,7 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from scdd._rng import stream
+from scdd._rng import random_state, stream
 from scdd.errors import InputError
 from scdd.metrics._preprocess import log_normalize, preprocess
 
@@ -161,8 +161,8 @@ def real_or_generated_auc(
         [preprocess(sp.csr_matrix(real_counts)[real], hvg), preprocess(sp.csr_matrix(generated_counts)[generated], hvg)]
     )
     y = np.repeat([0, 1], len(real))
-    forest = RandomForestClassifier(n_estimators=n_trees, random_state=seed, n_jobs=1)
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    forest = RandomForestClassifier(n_estimators=n_trees, random_state=random_state(seed), n_jobs=1)
+    folds = StratifiedKFold(5, shuffle=True, random_state=random_state(seed))
     probability = cross_val_predict(forest, x, y, cv=folds, method="predict_proba")[:, 1]
     return float(roc_auc_score(y, probability))
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd._registry import Registry
+from scdd._rng import random_state
 
 __all__ = ["TEST_MODELS", "Predictor", "TestModel"]
 
@@ -92,7 +93,9 @@ def fit_forest(train_x: NDArray[np.float32], train_y: NDArray[np.integer], seed:
     """Random forest of 200 trees."""
     from sklearn.ensemble import RandomForestClassifier
 
-    model = RandomForestClassifier(n_estimators=200, random_state=seed, n_jobs=n_jobs).fit(train_x, train_y)
+    model = RandomForestClassifier(n_estimators=200, random_state=random_state(seed), n_jobs=n_jobs).fit(
+        train_x, train_y
+    )
     return lambda x: model.predict(x)
 
 

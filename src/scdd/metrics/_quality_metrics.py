@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from scdd._optional import require
 from scdd._registry import Registry
+from scdd._rng import random_state
 from scdd.metrics._biology import cluster_agreement, fold_changes, marker_precision
 from scdd.metrics._distribution import mmd, wasserstein
 from scdd.metrics._fidelity import real_or_generated_auc
@@ -72,8 +73,8 @@ class Pair:
         """Principal components of real rows, judged rows and new cells; fitted on the real rows alone."""
         from sklearn.decomposition import PCA
 
-        n = min(_N_COMPONENTS, *(s - 1 for s in self.real.hvg_logs.shape))
-        fitted = PCA(n, random_state=self.seed, svd_solver="randomized").fit(self.real.hvg_logs)
+        n = max(1, min(_N_COMPONENTS, *(s - 1 for s in self.real.hvg_logs.shape)))
+        fitted = PCA(n, random_state=random_state(self.seed), svd_solver="randomized").fit(self.real.hvg_logs)
         first, second, third = (fitted.transform(side.hvg_logs) for side in (self.real, self.made, self.cells))
         return first, second, third
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -119,7 +120,10 @@ def predict_panel(
 ) -> dict[str, NDArray[np.integer]]:
     """Return the classes (len(cells),) that each model, trained on the first set, sees in some cells of the second."""
     seen = _seen(train_counts, hvg, panel)
-    predictors = {name: model.fit(seen[model.sees], train_labels, seed) for name, model in panel.items()}
+    with warnings.catch_warnings():
+        # one row a class is what it is about: these are no values of a regression
+        warnings.filterwarnings("ignore", message="The number of unique classes is greater", category=UserWarning)
+        predictors = {name: model.fit(seen[model.sees], train_labels, seed) for name, model in panel.items()}
     predicted: dict[str, NDArray[np.integer]] = {name: np.empty(len(cells), dtype=train_labels.dtype) for name in panel}
     for start in range(0, len(cells), _BLOCK):
         part = slice(start, start + _BLOCK)

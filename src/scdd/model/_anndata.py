@@ -60,11 +60,13 @@ def _anndata(
 
     obs = pd.DataFrame(index=pd.Index(row_names(labels, meta.class_names)))
     obs[meta.labels_key] = pd.Categorical.from_codes(
-        np.asarray(meta.class_codes)[labels], categories=pd.Index(meta.label_categories)
+        np.asarray(meta.class_codes)[labels], categories=pd.Index(meta.label_categories), ordered=meta.label_ordered
     )
     if meta.batch_key is not None and meta.batch_categories is not None and meta.batch_codes is not None:
         obs[meta.batch_key] = pd.Categorical.from_codes(
-            np.asarray(meta.batch_codes)[batches], categories=pd.Index(meta.batch_categories)
+            np.asarray(meta.batch_codes)[batches],
+            categories=pd.Index(meta.batch_categories),
+            ordered=meta.batch_ordered,
         )
     var = meta.var.copy()
     hvg = np.zeros(len(var), dtype=bool)

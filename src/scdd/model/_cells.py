@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from scdd._compat import is_in_memory_sparse
+from scdd._compat import is_in_memory_sparse, obs_frame
 from scdd.errors import GeneError, InputError, LabelError
 
 if TYPE_CHECKING:
@@ -77,6 +77,17 @@ def require_all_kept(checked: CheckedInput, adata: AnnData) -> None:
     if left_out:
         msg = f"{left_out} cells have no counts. Remove them first: sc.pp.filter_cells(adata, min_counts=1)."
         raise InputError(msg)
+
+
+def require_all_batches(adata: AnnData, batch_key: str | None) -> None:
+    """Raise where cells have no batch: scvi-tools registers none."""
+    missing = 0 if batch_key is None else int(obs_frame(adata)[batch_key].isna().sum())
+    if missing:
+        msg = (
+            f"{missing} values of obs[{batch_key!r}] are missing, and scvi-tools registers no such cells. Name their batch: "
+            f"adata.obs[{batch_key!r}] = adata.obs[{batch_key!r}].astype(object).fillna('missing').astype('category')."
+        )
+        raise LabelError(msg)
 
 
 def class_sizes(source: Source) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from scdd.pp import CheckedInput
+    from scdd.pp._labels import Unlabeled
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,10 @@ class Metadata:
         What the door had to say.
     n_obs
         Number of cells.
+    label_ordered, batch_ordered
+        Whether the categories are ordered.
+    unlabeled, allow_normalized
+        How the cells went through the door.
     """
 
     var: pd.DataFrame
@@ -50,6 +55,11 @@ class Metadata:
     colors: list[str] | None
     warnings: list[str]
     n_obs: int
+    # models of earlier versions hold none of these
+    label_ordered: bool = False
+    batch_ordered: bool = False
+    unlabeled: Unlabeled = "error"
+    allow_normalized: bool = False
 
     @classmethod
     def of(cls, checked: CheckedInput) -> Metadata:
@@ -69,6 +79,10 @@ class Metadata:
             colors=checked.colors,
             warnings=list(checked.warnings),
             n_obs=checked.source.n_obs,
+            label_ordered=checked.label_ordered,
+            batch_ordered=checked.batch_ordered,
+            unlabeled=checked.unlabeled,
+            allow_normalized=checked.allow_normalized,
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,11 +141,14 @@ def _encoder(encoder: Any, files: dict[str, str]) -> Encoder:
     return found
 
 
-def attach_cells(model: SCDD, adata: AnnData) -> None:
-    """Give a model cells to distil: the same genes, and only classes and batches that it knows."""
+def attach_cells(model: SCDD, adata: AnnData, **door: Any) -> None:
+    """Give a model cells to distil: the same genes, and only classes and batches that it knows.
+
+    ``door``: see :func:`~scdd.model._relabel.relabelled_check`.
+    """
     meta = model._meta
     aligned = align_genes(adata, meta.genes)
-    model._checked = relabelled_check(aligned, meta)
+    model._checked = relabelled_check(aligned, meta, **door)
     # a saved model holds the names of the genes only; and what the door says belongs to the cells
     model._meta = replace(meta, var=model._checked.var, warnings=list(model._checked.warnings))
     model._obsm, model._cells_adata = aligned.obsm, aligned
@@ -152,18 +156,31 @@ def attach_cells(model: SCDD, adata: AnnData) -> None:
     model._latents = None
 
 
-def with_cells(model: SCDD, adata: AnnData, labels_key: str | None = None) -> SCDD:
+def with_cells(model: SCDD, adata: AnnData, keys: Mapping[str, str | None], **door: Any) -> SCDD:
     """Return the model with these cells; the given one keeps its own.
+
+    Parameters
+    ----------
+    model
+        A trained model.
+    adata
+        The cells.
+    keys
+        Columns that the caller named: ``labels_key``, ``batch_key``, ``donor_key``; None: those of the model.
+    door
+        See :func:`~scdd.model._relabel.relabelled_check`.
 
     Raises
     ------
     scdd.errors.InputError
-        If another label column is named than that of the model.
+        If another column is named than that of the model.
     """
     model._check_trained()
-    if labels_key not in (None, model._meta.labels_key):
-        msg = f"The model was trained on the labels {model._meta.labels_key!r}, not {labels_key!r}. Train a model on these."
-        raise InputError(msg)
+    for name, given in keys.items():
+        known = getattr(model._meta, name)
+        if given not in (None, known):
+            msg = f"The model was trained with {name}={known!r}, not {given!r}. Train a model with that."
+            raise InputError(msg)
     twin = copy.copy(model)
-    attach_cells(twin, adata)
+    attach_cells(twin, adata, **door)
     return twin

@@ -18,10 +18,21 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from scdd.model._metadata import Metadata
+    from scdd.pp._labels import Unlabeled
 
 
-def relabelled_check(adata: AnnData, meta: Metadata) -> CheckedInput:
+def relabelled_check(
+    adata: AnnData,
+    meta: Metadata,
+    *,
+    layer: str | None = None,
+    unlabeled: Unlabeled = "error",
+    allow_normalized: bool = False,
+) -> CheckedInput:
     """Check cells whose genes are those of the model, and give classes and batches the model's codes.
+
+    They go through the door as the cells of the training did; ``layer``, ``unlabeled`` and ``allow_normalized`` change
+    that where they are given.
 
     Raises
     ------
@@ -29,7 +40,14 @@ def relabelled_check(adata: AnnData, meta: Metadata) -> CheckedInput:
         If a class or a batch is not known to the model.
     """
     checked = check(
-        adata, labels_key=meta.labels_key, batch_key=meta.batch_key, donor_key=meta.donor_key, layer=meta.layer
+        adata,
+        labels_key=meta.labels_key,
+        batch_key=meta.batch_key,
+        donor_key=meta.donor_key,
+        layer=meta.layer if layer is None else layer,
+        unlabeled=meta.unlabeled if unlabeled == "error" else unlabeled,
+        allow_normalized=meta.allow_normalized or allow_normalized,
+        allow_identifiers=True,
     )
     source = SubsetSource(checked.source, np.arange(checked.source.n_obs))
     classes = _positions(source.class_names, meta.class_names, f"classes of {meta.labels_key!r}")

@@ -23,7 +23,7 @@ from scdd.distill import DistillConfig, distill, most_steps, resolve_config
 from scdd.encoders import Encoder
 from scdd.model import _persist
 from scdd.model._anndata import distilled_anndata, generated_anndata
-from scdd.model._cells import align_genes, class_sizes, require_all_kept
+from scdd.model._cells import align_genes, class_sizes, require_all_batches, require_all_kept
 from scdd.model._provenance import overall_status, provenance
 from scdd.model._quality import quality
 from scdd.model._sample import draw_conditions, sample_counts, sample_latents
@@ -153,6 +153,7 @@ class SCDD(ModelState, BaseModelClass):
         """
         checked = check(adata, labels_key=labels_key, batch_key=batch_key, donor_key=donor_key, layer=layer)
         require_all_kept(checked, adata)
+        require_all_batches(adata, batch_key)
         labels_key, donor_key = checked.labels_key, checked.donor_key
         setup_method_args = cls._get_setup_method_args(
             cls=cls, adata=adata, labels_key=labels_key, batch_key=batch_key, layer=layer, donor_key=donor_key
@@ -184,7 +185,8 @@ class SCDD(ModelState, BaseModelClass):
             Passes over the cells for the latent space and decoder. Default: a budget of 600 steps, whatever the number
             of cells. The generator always takes 500 steps on latents.
         accelerator, devices
-            Where to run, as in scvi-tools. ``"auto"`` takes a GPU if there is one.
+            Where to run, as in scvi-tools. ``"auto"`` takes a GPU if there is one; ``devices=[k]`` is number k. Training
+            takes one device.
         batch_size
             Cells per step.
         early_stopping
@@ -217,6 +219,7 @@ class SCDD(ModelState, BaseModelClass):
             deadline=deadline(max_seconds),
         )
         self._latents, self._status, self._seconds = result.latents, result.status, result.seconds
+        self._told = result.warnings
         self.history_ = {
             f"{stage}_{column}": frame[[column]] for stage, frame in result.history.items() for column in frame
         }
@@ -350,7 +353,7 @@ class SCDD(ModelState, BaseModelClass):
             "params": asdict(config),
             "n_per_class": sizes,
             "seconds": {**self._seconds, "distillation": time.monotonic() - start},
-            "warnings": [*self._meta.warnings, *found],
+            "warnings": [*self._meta.warnings, *self._told, *found],
             "record": result.record,
             **provenance(self),
             # of the cells that were distilled: they need not be those of the training

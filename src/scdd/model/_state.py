@@ -42,6 +42,7 @@ class ModelState:
     _status: dict[str, str]
     _seconds: dict[str, float]
     _quality: dict[str, float]
+    _told: tuple[str, ...] = ()  # warnings of the training
 
     def _attach(self, checked: CheckedInput, adata: AnnData | None) -> None:
         self._checked: CheckedInput | None = checked

@@ -187,6 +187,20 @@ def parse(spec: Spec) -> dict[str, float]:
     return weights
 
 
+def left_out(weights: Mapping[str, float], n_classes: int) -> dict[str, str]:
+    """Return the terms that so many classes leave out, and why.
+
+    Raises
+    ------
+    InputError
+        If nothing is left.
+    """
+    off = {name: reason for name in weights if (reason := OBJECTIVES.get(name).why_off(n_classes)) is not None}
+    if len(off) == len(weights):
+        raise InputError(next(iter(off.values())))
+    return off
+
+
 def build(
     spec: Spec,
     *,
@@ -233,9 +247,7 @@ def build(
     if unused:
         msg = f"configs are given for {', '.join(unused)}, which objective {spec!r} does not use."
         raise InputError(msg)
-    off = {name: reason for name in weights if (reason := OBJECTIVES.get(name).why_off(n_classes)) is not None}
-    if len(off) == len(weights):
-        raise InputError(next(iter(off.values())))
+    off = left_out(weights, n_classes)
     for reason in off.values():
         warn(reason)
     terms = {

@@ -108,7 +108,7 @@ class Network:
         parameters = [p.clone().requires_grad_() for p in (*self.weights, *self.biases)]
         cut = len(self.weights)
         net = Network(tuple(parameters[:cut]), tuple(parameters[cut:]), self.activation)
-        chance = (1.0 / torch.bincount(y).clamp_min(1).double())[y].cpu()
+        chance = (1.0 / torch.bincount(y.cpu()).clamp_min(1).double())[y.cpu()]
         optimizer = torch.optim.Adam(parameters, lr=lr)
         with torch.enable_grad():
             for _ in range(steps):

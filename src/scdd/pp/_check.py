@@ -38,9 +38,11 @@ class CheckedInput:
     label_categories
         Categories of the label column in the input's order, unused ones included. A column that is not categorical has
         its sorted values.
+    label_ordered
+        Whether these are ordered.
     class_codes
         int64 (n_classes,): position in ``label_categories`` of each class of ``source.class_names``.
-    batch_key, batch_categories, batch_codes
+    batch_key, batch_categories, batch_ordered, batch_codes
         The same of the batch column; None without one.
     donor_key
         The column of the units of inner splits, by default the batch column; None where there is neither.
@@ -52,24 +54,33 @@ class CheckedInput:
         int64 (source.n_obs,): the input's cells that were kept; cells without a label or without any count may be left out.
     layer
         The layer the counts come from; None: ``X``.
+    unlabeled, allow_normalized
+        As they were asked for.
     warnings
         All warnings, as they were given.
+    count_warnings
+        Those of them that tell of the counts.
     """
 
     source: Source
     var: pd.DataFrame
     labels_key: str
     label_categories: pd.Index
+    label_ordered: bool
     class_codes: NDArray[np.int64]
     batch_key: str | None
     batch_categories: pd.Index | None
+    batch_ordered: bool
     batch_codes: NDArray[np.int64] | None
     donor_key: str | None
     donor_names: tuple[str, ...] | None
     colors: list[str] | None
     kept: NDArray[np.int64]
     layer: str | None
+    unlabeled: Unlabeled
+    allow_normalized: bool
     warnings: tuple[str, ...]
+    count_warnings: tuple[str, ...]
 
 
 def check(
@@ -81,6 +92,7 @@ def check(
     layer: str | None = None,
     unlabeled: Unlabeled = "error",
     allow_normalized: bool = False,
+    allow_identifiers: bool = False,
 ) -> CheckedInput:
     """Check an AnnData once, and make it canonical; the input itself is never changed.
 
@@ -102,6 +114,9 @@ def check(
     allow_normalized
         Let normalised values in, with a warning: counts are recovered by taking the smallest value of a cell as one count
         (exact for nearly every UMI cell). Scaled (z-scored) values cannot be used.
+    allow_identifiers
+        Let labels in of which there are nearly as many as cells, as in a distilled set with one row for each class.
+        Otherwise more than 100 of them are taken for barcodes.
 
     Returns
     -------
@@ -132,7 +147,9 @@ def check(
     warnings: list[str] = []
     # cheap things first: names before values
     labels_key = resolve_labels_key(adata, labels_key)
-    labels, found = check_labels(read_column(adata, labels_key, "labels_key"), unlabeled)
+    labels, found = check_labels(
+        read_column(adata, labels_key, "labels_key"), unlabeled, allow_identifiers=allow_identifiers
+    )
     warnings += found
     batches = donors = None
     if batch_key is not None:
@@ -151,8 +168,8 @@ def check(
     loaded, found = load_counts(adata, layer)
     warnings += found
     verdict = judge(loaded.scan, loaded.library, adata, layer=layer, allow_normalized=allow_normalized)
-    warnings += verdict.warnings
-    warnings += library_warnings(loaded.library, adata.obs_names)
+    count_warnings = (*verdict.warnings, *library_warnings(loaded.library, adata.obs_names))
+    warnings += count_warnings
     labelled = labels.codes >= 0
     empty = labelled & ~(loaded.library > 0)
     if empty.any():
@@ -180,16 +197,21 @@ def check(
         var=var,
         labels_key=labels_key,
         label_categories=labels.categories,
+        label_ordered=labels.ordered,
         class_codes=labels.used,
         batch_key=batch_key,
         batch_categories=None if batches is None else batches.categories,
+        batch_ordered=batches is not None and batches.ordered,
         batch_codes=None if batches is None else batches.used,
         donor_key=donor_key,
         donor_names=None if donors is None else donors.names,
         colors=_colors(adata, labels_key, len(labels.categories)),
         kept=kept,
         layer=layer,
+        unlabeled=unlabeled,
+        allow_normalized=allow_normalized,
         warnings=tuple(warnings),
+        count_warnings=count_warnings,
     )
 
 
@@ -218,7 +240,7 @@ def _restrict(column: Column, kept: NDArray[np.int64]) -> Column:
     """Keep some cells of a column, and only the values that these have."""
     codes = column.codes[kept]
     left, new = np.unique(codes, return_inverse=True)
-    return Column(column.key, new.astype(np.int32), column.used[left], column.categories)
+    return Column(column.key, new.astype(np.int32), column.used[left], column.categories, column.ordered)
 
 
 def _source(

@@ -30,7 +30,7 @@ _EXACT = 2**24  # float32 holds integers up to here
 
 @dataclass
 class CountScan:
-    """What one pass over the values found. Zeros that are not stored do not take part."""
+    """What one pass over the values found. Zeros do not take part, whether they are stored or not."""
 
     n_values: int = 0
     n_bad: int = 0  # not finite
@@ -52,9 +52,9 @@ class CountScan:
             self._look(values, kind, locate)
 
     def _look(self, values: NDArray[Any], kind: str, locate: Locate) -> None:
-        self.n_values += len(values)
         if not len(values):
             return
+        self.n_values += int(np.count_nonzero(values))
         if kind == "f":
             finite = np.isfinite(values)
             if not finite.all():

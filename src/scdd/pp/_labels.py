@@ -45,13 +45,16 @@ class Column:
     used
         int64 (n_used,): positions in ``categories`` of the categories that have cells, ascending.
     categories
-        All categories, in the input's order.
+        All categories, in the input's order; those that no file can hold, such as intervals and dates, as text.
+    ordered
+        Whether their order means something.
     """
 
     key: str
     codes: NDArray[np.int32]
     used: NDArray[np.int64]
     categories: pd.Index
+    ordered: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,13 +98,14 @@ def read_column(adata: AnnData, key: str, role: str) -> Column:
         except TypeError as error:
             msg = f"The values of obs[{key!r}] cannot be told apart ({error}). Make the column text (.astype(str))."
             raise LabelError(msg) from error
-    categories = as_category.cat.categories
+    categories = _storable(as_category.cat.categories)
     codes = np.asarray(as_category.cat.codes, dtype=np.int64)
     present = codes >= 0
     used = np.unique(codes[present])
     position = np.full(len(categories) + 1, -1, dtype=np.int32)
     position[used] = np.arange(len(used))
-    column = Column(key, position[codes], used, categories)  # code -1 reads the last entry, which is -1
+    # code -1 reads the last entry, which is -1
+    column = Column(key, position[codes], used, categories, bool(as_category.cat.ordered))
     names = column.names
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -110,10 +114,11 @@ def read_column(adata: AnnData, key: str, role: str) -> Column:
     return column
 
 
-def check_labels(column: Column, unlabeled: Unlabeled) -> tuple[Column, list[str]]:
+def check_labels(column: Column, unlabeled: Unlabeled, *, allow_identifiers: bool = False) -> tuple[Column, list[str]]:
     """Judge a label column: missing, continuous, barcodes, near duplicates; return it as it is to be used, and warnings.
 
-    With ``unlabeled="drop"`` the codes of unlabelled cells are -1.
+    With ``unlabeled="drop"`` the codes of unlabelled cells are -1; with ``allow_identifiers`` classes may be as many as
+    cells.
     """
     import pandas as pd
 
@@ -130,7 +135,7 @@ def check_labels(column: Column, unlabeled: Unlabeled) -> tuple[Column, list[str
             "Give a column of classes with labels_key=, or cut it into bins (pandas.cut)."
         )
         raise LabelError(msg)
-    if len(column.used) > _BARCODE and len(column.used) > n_obs / 2:
+    if not allow_identifiers and len(column.used) > _BARCODE and len(column.used) > n_obs / 2:
         msg = (
             f"obs[{key!r}] looks like a barcode or an identifier: {len(column.used)} different values in {n_obs} cells "
             f"({first(column.names)}). Give a column of classes with labels_key=."
@@ -236,24 +241,33 @@ def _unlabeled(column: Column, unlabeled: Unlabeled) -> tuple[Column, list[str]]
         raise LabelError(msg)
     position = np.full(len(column.used) + 1, -1, dtype=np.int32)
     position[left] = np.arange(len(left))
-    dropped = Column(key, position[codes], column.used[left], column.categories)
+    dropped = Column(key, position[codes], column.used[left], column.categories, column.ordered)
     return dropped, [f"{n} cells without a label in obs[{key!r}] are left out ({first(kinds)})."]
 
 
 def _with_class(column: Column, cells: NDArray[np.bool_], name: str) -> Column:
-    """Give the named category to some cells, appended where there is none."""
+    """Give the named category to some cells, appended where there is none; then all are text, as files need it."""
     import pandas as pd
 
-    categories = column.categories
+    categories, ordered = column.categories, column.ordered
     where = [i for i, category in enumerate(categories) if category == name]
     if not where:
         same_type = categories.dtype if categories.inferred_type == "string" else object
-        categories = pd.Index([*categories, name], dtype=same_type)
-        where = [len(categories) - 1]
+        categories = pd.Index([*map(str, categories), name], dtype=same_type)
+        where, ordered = [len(categories) - 1], False  # a new one has no place in an order
     codes = np.append(column.used, -1)[column.codes]
     codes[cells] = where[0]
     used, new = np.unique(codes, return_inverse=True)
-    return Column(column.key, new.astype(np.int32), used, categories)
+    return Column(column.key, new.astype(np.int32), used, categories, ordered)
+
+
+def _storable(categories: pd.Index) -> pd.Index:
+    """Return categories that h5ad and JSON can hold: text, numbers and truth values as they are, others as text."""
+    import pandas as pd
+
+    if all(isinstance(category, str | bool | int | float | np.generic) for category in categories):
+        return categories
+    return pd.Index([str(category) for category in categories], dtype=object)
 
 
 def _fresh(name: str, categories: Iterable[Any]) -> str:

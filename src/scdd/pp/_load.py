@@ -109,7 +109,9 @@ def _matrix(adata: AnnData, layer: str | None) -> Any:
             msg = f"The file of this backed AnnData is closed ({adata.filename}). Open it again: anndata.read_h5ad(path, backed='r')."
             raise InputError(msg)
         parent, cells, genes = backed_parts(adata)
-        if adata.is_view and not (is_backed_sparse(parent) and parent.format == "csc"):
+        if adata.is_view and is_backed_sparse(parent) and parent.format == "csc":
+            return parent.to_memory()[cells][:, genes]
+        if adata.is_view:
             return ViewRows(parent, cells, genes)
     x = adata.X
     if x is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdd._compat import warn
 from scdd.data import BackedSource, MemorySource, Source
 from scdd.data._backed import RowReader
 from scdd.pp._counts import judge
@@ -16,9 +17,14 @@ if TYPE_CHECKING:
 
 
 def unlabelled_source(adata: AnnData, layer: str | None) -> Source:
-    """Return the counts of all cells as a Source of one class; normalised values are refused, what is on disk stays there."""
-    loaded, _ = load_counts(adata, layer)
+    """Return the counts of all cells as a Source of one class; normalised values are refused, what is on disk stays there.
+
+    What is odd about the counts is told as a warning.
+    """
+    loaded, found = load_counts(adata, layer)
     verdict = judge(loaded.scan, loaded.library, adata, layer=layer, allow_normalized=False)
+    for message in (*found, *verdict.warnings):
+        warn(message)
     labels = np.zeros(adata.n_obs, dtype=np.int32)
     counts, transform = loaded.counts, verdict.transform
     # what is changed has other sums

@@ -170,11 +170,15 @@ def _to_anndata(
     from anndata import AnnData
 
     obs = pd.DataFrame(index=_names(adata, checked, rows, str(provenance["method"])))
-    obs[checked.labels_key] = _categorical(checked.class_codes[rows.labels], checked.label_categories)
+    obs[checked.labels_key] = _categorical(
+        checked.class_codes[rows.labels], checked.label_categories, checked.label_ordered
+    )
     if checked.batch_codes is not None and checked.batch_categories is not None:
         batches = checked.source.batches
         of_row = batches[rows.index] if rows.index is not None else _most_frequent(choice.group, batches)
-        obs[checked.batch_key] = _categorical(checked.batch_codes[of_row], checked.batch_categories)
+        obs[checked.batch_key] = _categorical(
+            checked.batch_codes[of_row], checked.batch_categories, checked.batch_ordered
+        )
     obs[_keys.WEIGHT] = rows.weight
     obs[_keys.LIBRARY] = np.asarray(rows.counts.sum(axis=1, dtype=np.float64)).ravel()
     var = checked.var.copy()
@@ -186,10 +190,10 @@ def _to_anndata(
     return result
 
 
-def _categorical(codes: NDArray[np.integer], categories: pd.Index) -> pd.Categorical:
+def _categorical(codes: NDArray[np.integer], categories: pd.Index, ordered: bool) -> pd.Categorical:
     import pandas as pd
 
-    return pd.Categorical.from_codes(np.asarray(codes, dtype=np.int64), categories=categories)
+    return pd.Categorical.from_codes(np.asarray(codes, dtype=np.int64), categories=categories, ordered=ordered)
 
 
 def _names(adata: AnnData, checked: CheckedInput, rows: Rows, method: str) -> list[str]:

@@ -77,7 +77,8 @@ def distill(
     allow_normalized
         Take log-normalised input all the same: the counts are recovered as far as they can be, with a warning.
     model
-        A trained model of these cells; then nothing is trained.
+        A trained model of these cells; then nothing is trained, and columns, layer and what is done with cells without
+        a label are those of its training.
     seed
         Non-negative integer, numpy Generator, or None for a new one each time. Default: ``scdd.settings.seed``.
     device
@@ -176,9 +177,10 @@ def distill_and_model(
 
     from scdd._budget import deadline as deadline_of
     from scdd._budget import resolve_sizes
-    from scdd.distill import PRESETS
+    from scdd.distill import PRESETS, resolve_config
     from scdd.distill._codes import GENERATORS
     from scdd.objectives import parse
+    from scdd.objectives._combine import left_out
     from scdd.pp import check
 
     deadline = deadline_of(max_seconds)
@@ -203,7 +205,12 @@ def distill_and_model(
     if model is not None:
         from scdd.model._persist import with_cells
 
-        model = with_cells(model, adata, labels_key)
+        if encoder != "auto" or device != "auto":
+            msg = "encoder= and device= are of the training, and model= is trained: leave them out."
+            raise InputError(msg)
+        keys = {"labels_key": labels_key, "batch_key": batch_key, "donor_key": donor_key}
+        door = {"layer": layer, "unlabeled": unlabeled, "allow_normalized": allow_normalized}
+        model = with_cells(model, adata, keys, **door)
         return model.distill(n_per_class, max_seconds=max_seconds, **options), model
     labels_key, batch_key, donor_key, layer = _registered(adata, labels_key, batch_key, donor_key, layer)
     checked = check(
@@ -218,6 +225,9 @@ def distill_and_model(
     source = checked.source
     # a wrong budget is told before any work; the warnings come from model.distill
     resolve_sizes(n_per_class, fraction, np.bincount(source.labels), source.class_names, small_class=small_class)
+    config = resolve_config(preset, objective=objective, generator=generator)
+    if config.objective is not None and not config.referee:
+        left_out(parse(config.objective), len(source.class_names))
 
     from scdd.model import SCDD  # seconds to import: after everything that can be refused
 
@@ -227,7 +237,7 @@ def distill_and_model(
         devices=devices,
         progress=progress,
         max_seconds=_left(deadline),
-        generator=(generator or PRESETS.get(preset).generator) == "scdg",
+        generator=config.generator == "scdg",
     )
     return model.distill(n_per_class, max_seconds=_left(deadline), **options), model
 
@@ -252,14 +262,16 @@ def _registered(
     return args["labels_key"], batch_key or args["batch_key"], donor_key or args["donor_key"], layer or args["layer"]
 
 
-def _place(device: str) -> tuple[str, int | list[int] | str]:
+def _place(device: Any) -> tuple[str, int | list[int]]:
     """Turn a torch device into Lightning's accelerator and devices."""
-    name, _, number = device.partition(":")
-    if name not in ("auto", "cpu", "cuda", "gpu", "mps") or (number and not number.isdigit()):
-        msg = f"Unknown device {device!r}. Use 'auto', 'cpu', 'cuda', 'cuda:<number>' or 'mps'."
+    name, colon, number = str(device).partition(":")
+    wanted = number.isdigit() and name in ("cuda", "gpu")
+    if name not in ("auto", "cpu", "cuda", "gpu", "mps") or (colon and not wanted):
+        msg = f"Unknown device {str(device)!r}. Use 'auto', 'cpu', 'cuda', 'cuda:<number>' or 'mps'."
         raise InputError(msg)
     from scdd.train import TrainerConfig
 
     accelerator = "gpu" if name == "cuda" else name
-    TrainerConfig(accelerator).place()  # tells where there is no such device
-    return accelerator, [int(number)] if number else 1
+    devices: int | list[int] = [int(number)] if number else 1
+    TrainerConfig(accelerator, devices).place()  # tells where there is no such device
+    return accelerator, devices

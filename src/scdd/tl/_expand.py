@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from scdd.errors import InputError
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_BLOCK = 64  # rows whose cells are dense at once
+_CELLS = 1280  # that are dense at once
 
 
 def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = FROM_SETTINGS) -> AnnData:
@@ -65,6 +65,9 @@ def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = FR
     if _keys.MEAN not in syn.layers:
         msg = f"syn has no layers[{_keys.MEAN!r}]: pass the result of scdd.tl.distill."
         raise InputError(msg)
+    if not syn.obs_names.is_unique:
+        msg = "Rows of syn share names, and cells are named by their row. Run syn.obs_names_make_unique()."
+        raise InputError(msg)
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         msg = f"n must be an integer of at least 1, got {n!r}."
         raise InputError(msg)
@@ -80,8 +83,8 @@ def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = FR
             raise InputError(msg)
     draw = _scatter(syn) if noise == "nb" else lambda mu, rng: rng.poisson(mu).astype(np.float32)
     parts = []
-    for start in range(0, syn.n_obs, _BLOCK):
-        mu = np.repeat(mean[start : start + _BLOCK].toarray().astype(np.float64), n, axis=0)
+    for rows_at_once, times in _pieces(syn.n_obs, int(n)):
+        mu = np.repeat(mean[rows_at_once].toarray().astype(np.float64), times, axis=0)
         parts.append(sp.csr_matrix(draw(mu, rng)))
     keep = [c for c in syn.obs.columns if c not in (_keys.LIBRARY, _keys.KIND, _keys.WEIGHT)]
     obs = syn.obs[keep].iloc[np.repeat(np.arange(syn.n_obs), n)].copy()
@@ -97,6 +100,14 @@ def expand(syn: AnnData, n: int = 20, *, noise: str = "poisson", seed: Seed = FR
         "expand": {"n": int(n), "noise": noise, "seed": seed},
     }
     return out
+
+
+def _pieces(n_rows: int, n: int) -> Iterator[tuple[slice, int]]:
+    """Yield rows, and how many cells of each are drawn together: what is dense at once does not grow with ``n``."""
+    step = max(1, _CELLS // n)
+    for start in range(0, n_rows, step):
+        for done in range(0, n, _CELLS):
+            yield slice(start, start + step), min(_CELLS, n - done)
 
 
 def _scatter(syn: AnnData) -> Callable[[NDArray[np.float64], np.random.Generator], NDArray[np.float32]]:

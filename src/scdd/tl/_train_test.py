@@ -15,6 +15,8 @@ from scdd._about import about
 from scdd._compat import layer_names, obs_frame, warn
 from scdd.errors import GeneError, InputError, ScddWarning
 from scdd.pp import CheckedInput, check, highly_variable
+from scdd.pp._check import check_type
+from scdd.pp._labels import read_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,6 +77,8 @@ def read_train_test(
     train_sizes: Mapping[Any, int] | None = None,
 ) -> TrainTest:
     """Read both sets, and match genes and labels by name; the parameters are those of :func:`scdd.tl.evaluate`."""
+    for given in (syn, adata_test) if reference is None else (syn, adata_test, reference):
+        check_type(given)
     labels_key = labels_key or about(syn).labels_key
     train = _read(syn, labels_key, layer if layer in list(layer_names(syn)) else None, about(syn).kind == "profile")
     test = _read(adata_test, labels_key, layer, allow_normalized=False)
@@ -102,7 +106,18 @@ def _read(adata: AnnData, labels_key: str | None, layer: str | None, allow_norma
     with warnings.catch_warnings():
         # what the door says of training data (few cells, unused categories) is no news of a small or a test set
         warnings.simplefilter("ignore", ScddWarning)
-        return check(adata, labels_key=labels_key, layer=layer, unlabeled="drop", allow_normalized=allow_normalized)
+        checked = check(
+            adata,
+            labels_key=labels_key,
+            layer=layer,
+            unlabeled="drop",
+            allow_normalized=allow_normalized,
+            allow_identifiers=True,
+        )
+    if not allow_normalized:  # profiles are no counts, and known to be none
+        for message in checked.count_warnings:
+            warn(message)
+    return checked
 
 
 def _match_genes(wanted: pd.Index, present: pd.Index) -> NDArray[np.int64]:
@@ -148,7 +163,8 @@ def _train_sizes(
 ) -> NDArray[np.int64]:
     names = train.source.class_names
     if given is None and reference is not None:
-        given = obs_frame(reference)[train.labels_key].astype(str).value_counts().to_dict()
+        column = read_column(reference, train.labels_key, "labels_key")
+        given = dict(zip(column.names, np.bincount(column.codes[column.codes >= 0]), strict=True))
     if given is not None:
         counts = {str(name): int(n) for name, n in given.items()}
         missing = [name for name in names if name not in counts]

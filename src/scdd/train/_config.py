@@ -45,6 +45,9 @@ class TrainConfig:
 
     def with_epochs(self, max_epochs: int | None, *, batch_size: int, n_obs: int) -> TrainConfig:
         """Return the budgets with another batch size and, if ``max_epochs`` is given, so many passes over the cells."""
+        if batch_size < 1:
+            msg = f"batch_size must be at least 1, got {batch_size}."
+            raise InputError(msg)
         stage = replace(self.autoencoder, batch_size=batch_size)
         if max_epochs is not None:
             if max_epochs < 1:

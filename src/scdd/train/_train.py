@@ -39,12 +39,15 @@ class TrainResult:
         Why each stage ended.
     seconds
         Wall-clock time of each stage.
+    warnings
+        What was warned of.
     """
 
     latents: NDArray[np.float32]
     history: dict[str, pd.DataFrame] = field(default_factory=dict)
     status: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def train_module(
@@ -141,16 +144,17 @@ def train_module(
             deadline=deadline,
         )
         module.to(device)
-    elif with_generator:
-        msg = (
-            f"Training ended early ({stages['autoencoder'].status}): the generator was not trained and is the identity."
-        )
-        warn(msg)
+    warnings: tuple[str, ...] = ()
+    if with_generator and "generator" not in stages:
+        ended = stages["autoencoder"].status
+        warnings = (f"Training ended early ({ended}): the generator was not trained and is the identity.",)
+        warn(warnings[0])
     return TrainResult(
         latents,
         {name: stage.history for name, stage in stages.items()},
         {name: stage.status for name, stage in stages.items()},
         {name: stage.seconds for name, stage in stages.items()},
+        warnings,
     )
 
 
