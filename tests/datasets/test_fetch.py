@@ -63,7 +63,7 @@ def test_a_file_comes_once(server: str, tmp_path: Path) -> None:
 def test_an_unknown_checksum_is_kept_and_told(server: str, tmp_path: Path) -> None:
     with pytest.warns(ScddWarning, match=SHA):
         fetch(f"{server}/cells.bin", folder=tmp_path, progress=False)
-    assert (tmp_path / "cells.bin.sha256").read_text().strip() == SHA
+    assert (tmp_path / "cells.bin.sha256").read_text().split() == [SHA, f"{server}/cells.bin"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fetch(f"{server}/cells.bin", folder=tmp_path, progress=False)  # known by now
@@ -72,6 +72,26 @@ def test_an_unknown_checksum_is_kept_and_told(server: str, tmp_path: Path) -> No
     _Handler.files["cells.bin"] = b"another file"
     with pytest.raises(DownloadError, match="not the file that was expected"):
         fetch(f"{server}/cells.bin", folder=tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("sha256", [None, SHA])
+def test_a_file_of_another_address_is_not_taken(server: str, tmp_path: Path, sha256: str | None) -> None:
+    _Handler.files["v2/cells.bin"] = b"another file"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = fetch(f"{server}/cells.bin", sha256=sha256, folder=tmp_path, progress=False)
+        with pytest.raises(InputError, match=r"came from .*/cells.bin, not from .*/v2/cells.bin: give another name="):
+            fetch(f"{server}/v2/cells.bin", folder=tmp_path, progress=False)
+        assert path.read_bytes() == BODY
+        # a copy elsewhere is the same file, and so is what was kept before addresses were
+        assert fetch(f"{server}/mirror/cells.bin", sha256=SHA, folder=tmp_path, progress=False) == path
+        (tmp_path / "cells.bin.sha256").write_text(f"{SHA}\n")
+        assert fetch(f"{server}/cells.bin", folder=tmp_path, progress=False) == path
+        assert _Handler.asked == ["/cells.bin"]
+        # once the file is gone, its name is free
+        fetch(f"{server}/v2/cells.bin", folder=tmp_path, name="other.bin", progress=False).unlink()
+        fetch(f"{server}/cells.bin", folder=tmp_path, name="other.bin", progress=False)
+        assert (tmp_path / "other.bin").read_bytes() == BODY
 
 
 @pytest.mark.parametrize(("name", "match"), [("absent.bin", "404"), ("torn.bin", "could not be downloaded")])

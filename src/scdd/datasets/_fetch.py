@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scdd._atomic import write_text
 from scdd._compat import warn
 from scdd._optional import require
 from scdd._settings import settings
@@ -28,15 +29,15 @@ def fetch(
     """Download a file once, and return where it is.
 
     The file appears under its name when it is whole and has the right checksum, never before. A second call needs no
-    network.
+    network. Its address and checksum are written beside it, and a file of another address is not taken for it.
 
     Parameters
     ----------
     url
         Address (http or https).
     sha256
-        Checksum that the file must have. None: the checksum of the first download is written beside the file, which a
-        warning tells, and later calls compare with it.
+        Checksum that the file must have. None: later calls compare with the checksum of the first download, which a
+        warning tells.
     name
         Name of the file. Default: the last part of the address.
     folder
@@ -54,7 +55,7 @@ def fetch(
     scdd.errors.DownloadError
         If there is no network, no such file, a connection that breaks off, or another checksum.
     scdd.errors.InputError
-        If the address or the name cannot be used.
+        If the address or the name cannot be used, or a file of this name came from another address.
     ImportError
         If the package ``pooch`` is not installed (``pip install "scdd[download]"``).
 
@@ -76,8 +77,14 @@ def fetch(
         raise InputError(msg)
     pooch = require("pooch", extra="download", what="scdd.datasets.fetch")
     place = Path(folder or settings.data_dir or os.environ.get(VARIABLE) or pooch.os_cache("scdd")).expanduser()
-    noted = place / f"{name}.sha256"
-    known = sha256 or (noted.read_text(encoding="ascii").strip() if noted.is_file() else None)
+    note = place / f"{name}.sha256"
+    kept, source = _told(note, url)
+    if source != url and not (place / name).is_file():
+        kept, source = None, url  # the file that the note tells of is gone
+    elif source != url and sha256 != kept:
+        msg = f"{place / name} came from {source}, not from {url}: give another name= or folder=."
+        raise InputError(msg)
+    known = sha256 or kept
     pooch.get_logger().setLevel("WARNING")
     try:
         path = Path(
@@ -96,11 +103,18 @@ def fetch(
         msg = f"{url} could not be downloaded ({error}). Nothing was kept: check the address and the network, and try again."
         raise DownloadError(msg) from error
     if known is None:
-        found = pooch.file_hash(str(path), alg="sha256")
-        noted.write_text(found + "\n", encoding="ascii")
-        msg = f"No checksum is known for {url}. That of this download was kept: sha256 {found}."
+        known = pooch.file_hash(str(path), alg="sha256")
+        msg = f"No checksum is known for {url}. That of this download was kept: sha256 {known}."
         warn(msg)
+    if known != kept and os.access(place, os.W_OK):  # a folder that others filled may be read-only
+        write_text(note, f"{known}\n{source}\n")
     return path
+
+
+def _told(note: Path, url: str) -> tuple[str | None, str]:
+    """Return checksum and address that a note tells; one without an address is taken to be of ``url``."""
+    told = note.read_text(encoding="utf-8").splitlines() if note.is_file() else []
+    return told[0].strip() if told else None, told[1] if len(told) > 1 else url
 
 
 def cellxgene(
