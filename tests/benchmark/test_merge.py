@@ -75,11 +75,33 @@ def test_what_cannot_be_compared_is_refused(folder: Path, tmp_path: Path, part: 
     assert len(table) == 16
 
 
+def test_a_failure_does_not_replace_a_score(folder: Path, tmp_path: Path) -> None:
+    failed = tmp_path / "failed.csv"
+    failed.write_text((folder / "a.csv").read_text().replace(",ok,", ",failed,", 1))
+    for parts in ([folder / "a.csv", failed], [failed, folder / "a.csv"]):
+        (tmp_path / "all.csv").unlink(missing_ok=True)
+        assert set(merge(parts, tmp_path / "all.csv")["status"]) == {"ok"}
+
+
+def test_parts_are_only_read(folder: Path, tmp_path: Path) -> None:
+    torn = tmp_path / "torn.csv"
+    torn.write_text((folder / "a.csv").read_text()[:-9])
+    note = tmp_path / "note.json"
+    note.write_text('{\n "calls": []}')
+    before = torn.read_bytes(), note.read_bytes()
+    assert len(merge([torn], tmp_path / "all.csv")) == 7
+    with pytest.raises(InputError, match="not a results file"):
+        merge([note], tmp_path / "none.csv")
+    assert (torn.read_bytes(), note.read_bytes()) == before
+
+
 def test_files_that_are_not_there_or_in_the_way(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not there"):
         merge([folder / "a.csv", tmp_path / "none.csv"], tmp_path / "all.csv")
     with pytest.raises(InputError, match="needs results"):
         merge([], tmp_path / "all.csv")
+    with pytest.raises(InputError, match=r"ends with \.csv"):
+        merge([folder / "a.csv"], tmp_path / "all.json")
     (tmp_path / "mine.csv").write_text("precious")
     with pytest.raises(InputError, match="none of the parts"):
         merge([folder / "a.csv"], tmp_path / "mine.csv")

@@ -181,10 +181,11 @@ def test_reserved_tasks_are_kept_from_our_method() -> None:
     assert (run(task, [mine], **OPTIONS, allow_reserved=True)["status"] == "ok").all()
 
 
-def test_a_fixed_split_is_run_once() -> None:
+def test_a_fixed_split_is_run_once_and_is_number_0(tmp_path: Path) -> None:
     task = replace(TOY, load_test=TOY.load)
-    table = run(task, ["class_mean"], **OPTIONS | {"splits": [5, 6]})
-    assert set(table["split"]) == {5}
+    for splits in ([5, 6], [0, 1]):
+        table = run(task, ["class_mean"], **OPTIONS | {"splits": splits}, out=tmp_path / "r.csv")
+        assert set(table["split"]) == {0}
 
 
 @pytest.mark.parametrize(
@@ -229,12 +230,34 @@ def test_a_wrong_call_is_refused_before_any_work(change: dict[str, Any], message
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_another_file_is_not_touched(tmp_path: Path) -> None:
-    path = tmp_path / "mine.csv"
-    path.write_text("a,b\n1,2\n")
-    with pytest.raises(InputError, match="not a results file"):
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("mine.csv", b"a,b\n1,2\n"),
+        ("mine.csv", b"my only copy of the notes, one line"),
+        ("mine.csv", b"\x89HDF\r\n\x1a\n" + bytes(range(256))),
+        ("mine.h5ad", b"\x89HDF\r\n\x1a\n" + bytes(range(256))),
+        ("mine.json", b"{}"),
+    ],
+)
+def test_another_file_is_not_touched(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a results file" if name == "mine.csv" else r"ends with \.csv"):
         run(TOY, ["random"], **OPTIONS, out=path)
-    assert path.read_text() == "a,b\n1,2\n"
+    assert path.read_bytes() == content
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    run(TOY, ["random"], **OPTIONS | {"n": [1], "seeds": [0]}, out=path)
+    whole = path.read_text()
+    path.write_text(whole.replace(",random,1,", ",random,one,"))
+    with pytest.raises(InputError, match="damaged"):
+        run(TOY, ["random"], **OPTIONS, out=path)
+    path.write_text(whole.splitlines()[0][:9])  # torn in its first line: there was nothing yet
+    assert len(run(TOY, ["random"], **OPTIONS | {"n": [1], "seeds": [0]}, out=path)) == 2
 
 
 def test_all_baselines_are_methods() -> None:
@@ -302,6 +325,23 @@ def test_other_cells_under_an_old_name_are_told(tmp_path: Path) -> None:
     other = replace(TOY, load=lambda: TOY.load()[:, ::-1].copy())
     with pytest.warns(ScddWarning, match=r"task 'toy', split 0, are not those.*genes.*new file"):
         run(other, ["herding"], **OPTIONS, out=out)
+
+
+def test_a_method_with_other_settings_is_refused(tmp_path: Path) -> None:
+    def mine(k: int) -> Method:
+        return replace(METHODS.get("random"), name="mine", settings=lambda: {"k": k, "sizes": (k, 1)})
+
+    out = tmp_path / "r.csv"
+    options = OPTIONS | {"n": [1], "models": ["kNN"], "out": out}
+    run(TOY, [mine(0)], **options | {"seeds": [0]})
+    before = out.read_bytes(), out.with_suffix(".json").read_bytes()
+    with pytest.raises(InputError, match=r"'mine'.*k 3, before 0, sizes \[3, 1\], before \[0, 1\].*another folder"):
+        run(TOY, ["random", mine(3)], **options)
+    assert (out.read_bytes(), out.with_suffix(".json").read_bytes()) == before
+    assert len(run(TOY, [mine(0)], **options)) == 2
+    # what has failed is no score
+    out.write_text(out.read_text().replace(",ok,", ",failed,"))
+    assert set(run(TOY, [mine(3)], **options, retry_failed=True)["status"]) == {"ok"}
 
 
 def test_splits_that_are_no_new_test_are_told() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from scdd._atomic import write_text
 from scdd.benchmark._provenance import provenance_path, read_provenance
-from scdd.benchmark._store import Store
+from scdd.benchmark._store import Store, results_path
 from scdd.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ def merge(parts: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
     Parameters
     ----------
     parts
-        Results files that :func:`scdd.benchmark.run` wrote. Where two hold the same line, that of the later one counts.
+        Results files that :func:`scdd.benchmark.run` wrote, which are only read. Where two hold the same line, that of the
+        later one counts, unless it alone failed.
     out
-        The file to write, with its JSON beside it; it may be one of the parts.
+        The file to write, a name that ends with ``.csv``, with its JSON beside it; it may be one of the parts.
 
     Returns
     -------
@@ -36,8 +37,9 @@ def merge(parts: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
     Raises
     ------
     scdd.errors.InputError
-        If a part is not there or no results file, ``out`` is there and no part, or lines of two parts come from different
-        training cells of a split or different settings of a method: their scores cannot be compared.
+        If a part is not there or no results file, ``out`` has another ending, or is there and no part, or lines of two
+        parts come from different training cells of a split or different settings of a method: their scores cannot be
+        compared.
 
     Examples
     --------
@@ -49,7 +51,7 @@ def merge(parts: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
     >>> sorted(set(scdd.benchmark.merge(["random.csv", "class_mean.csv"], "both.csv")["method"]))
     ['class_mean', 'random']
     """
-    paths, target = [Path(part).expanduser() for part in parts], Path(out).expanduser()
+    paths, target = [Path(part).expanduser() for part in parts], results_path(out)
     missing = [str(path) for path in paths if not path.is_file()]
     if missing or not paths:
         msg = f"These results files are not there: {', '.join(missing)}." if missing else "merge needs results files."
@@ -57,7 +59,7 @@ def merge(parts: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) 
     if target.exists() and target.resolve() not in {path.resolve() for path in paths}:
         msg = f"{target} is there, and none of the parts. Name another file, or take it among the parts."
         raise InputError(msg)
-    stores = [Store(path) for path in paths]
+    stores = [Store.read(path) for path in paths]
     whole = Store()
     for store in stores:
         whole.take(store)

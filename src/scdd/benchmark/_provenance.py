@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,25 @@ class Provenance:
         }
         self._told["calls"].append(call)
 
+    def refuse_changed(self, methods: Sequence[Method], scored: Container[str]) -> None:
+        """Refuse methods that have scores here, made with other settings: old and new ones cannot be compared.
+
+        Raises
+        ------
+        scdd.errors.InputError
+            If there is one.
+        """
+        if self.path is None:
+            return
+        for method in methods:
+            before, now = self._told["methods"].get(method.name), json.loads(json.dumps(method.facts()))
+            if before not in (None, now) and method.name in scored:
+                msg = (
+                    f"The method {method.name!r} has other settings now ({_changes(before, now)}) than the scores beside "
+                    f"{self.path}: old and new ones cannot be compared. Write to another folder, or leave the method out."
+                )
+                raise InputError(msg)
+
     def add(self, tasks: Sequence[Task], methods: Sequence[Method]) -> None:
         """Tell of tasks and methods; what was told of the cells of a task is kept."""
         if self.path is None:
@@ -121,3 +140,13 @@ class Provenance:
         """Write the file as a whole, or leave the one that is there."""
         if self.path is not None:
             write_text(self.path, json.dumps(self._told, indent=1, sort_keys=True))
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return what differs between the facts of a method: now, and before."""
+    old, new = ({**facts, **facts["settings"], "settings": None} for facts in (before, now))
+    return ", ".join(
+        f"{name} {new.get(name, 'absent')}, before {old.get(name, 'absent')}"
+        for name in sorted({*old, *new})
+        if old.get(name, "absent") != new.get(name, "absent")
+    )

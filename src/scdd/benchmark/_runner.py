@@ -57,15 +57,15 @@ def run(
     n
         Rows per class. Class means are one row whatever n, and run once; ``full`` and ``full-balanced`` are n = 0.
     splits
-        Seeds of the splits. A task whose test cells are fixed (a transfer) has one, the first. Where donors are few, two
-        seeds can hold out the same ones; a warning says so.
+        Seeds of the splits. A task whose test cells are fixed (a transfer) has one, 0, whatever is asked. Where donors
+        are few, two seeds can hold out the same ones; a warning says so.
     seeds
         Seeds of methods and models.
     models
         Names of :data:`scdd.metrics.TEST_MODELS`.
     out
-        CSV file to which every run is appended; what it holds is not run again, and it is sorted at the end. A JSON file
-        beside it tells versions, arguments, tasks and methods. None: no file.
+        File to which every run is appended, a name that ends with ``.csv``; what it holds is not run again, and it is
+        sorted at the end. A JSON file beside it tells versions, arguments, tasks and methods. None: no file.
     quality
         Also judge how much the rows look like the cells they stand for: fidelity and biology, each beside its floor
         (:func:`scdd.metrics.quality`; :func:`scdd.benchmark.nested` opens the figures). Runs that lack them are made again.
@@ -90,7 +90,7 @@ def run(
     ------
     scdd.errors.InputError
         If a name is unknown, a data set is not there, our own method meets a reserved task, a pretrained encoder meets a
-        study that it was trained on, or ``out`` is another file.
+        study that it was trained on, ``out`` is another file, or it holds scores of a method with other settings.
 
     Examples
     --------
@@ -125,10 +125,13 @@ def run(
         "allow_reserved": allow_reserved,
     }  # fmt: skip
 
+    told = Provenance(out, arguments)
+    told.refuse_changed(chosen, store.scored())
     token = secrets.token_hex(8)  # workers live on between calls, and must not take a task for another of its name
     jobs = []
     for task in chosen_tasks:
-        for split in splits[:1] if task.split_by == "fixed" else dict.fromkeys(splits):
+        # always the same number: another one would look like another test
+        for split in [0] if task.split_by == "fixed" else dict.fromkeys(splits):
             # the long ones first
             for method in sorted(chosen, key=lambda m: (not m.ours, m.sized != "all")):
                 runs = [
@@ -149,7 +152,6 @@ def run(
                     [[r for r in runs if r.seed == seed] for seed in dict.fromkeys(seeds)] if method.ours else [runs]
                 )
                 jobs += [Job(token, task, split, method, tuple(group)) for group in groups if group]
-    told = Provenance(out, arguments)
     told.add(chosen_tasks, chosen)
     if jobs or not told.exists():
         # where all is there already, nothing is told of today's versions; a run that is stopped has told what it was
@@ -172,8 +174,8 @@ def _warn_of_copies(table: pd.DataFrame, tasks: set[str], splits: set[int]) -> N
     found = [f"{split} of {task} (as {first})" for (task, split), first in copies(asked).items()]
     if found:
         warn(
-            f"Splits that hold out the same donors as an earlier one: {', '.join(found)}. They are no new test: choose other "
-            "numbers."
+            f"Splits that test on the same donors or cells as an earlier one: {', '.join(found)}. They are no new test: choose "
+            "other numbers."
         )
 
 

@@ -17,7 +17,18 @@ from scdd.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "KEY", "MEASURED", "NESTED", "SCORES", "Store", "read_results", "results_of"]
+__all__ = [
+    "COLUMNS",
+    "KEY",
+    "MEASURED",
+    "NESTED",
+    "SCORES",
+    "Store",
+    "check_metric",
+    "read_results",
+    "results_of",
+    "results_path",
+]
 
 KEY = ("task", "method", "n", "split", "seed", "model")
 SCORES = ("macro_f1", "balanced_accuracy", "accuracy")
@@ -38,29 +49,46 @@ class Store:
     ----------
     path
         CSV file; what it holds already is kept. A last line that was torn by an interruption is dropped.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If the name does not end with .csv, or the file is no results file: it is left as it is.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self.path = None if path is None else Path(path).expanduser()
+        self.path = None if path is None else results_path(path)
         self._lines: dict[Key, tuple[str, ...]] = {}
         if self.path is not None:
             self._open(self.path)
 
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Store:
+        """Return the lines of a results file in memory; nothing is ever written to the file."""
+        store, source = cls(), Path(path).expanduser()
+        store._fill(source, _whole_lines(source, source.read_bytes()))
+        return store
+
     def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         data = path.read_bytes() if path.exists() else b""
-        whole = data[: data.rfind(b"\n") + 1]
+        if _csv([COLUMNS]).encode().startswith(data):  # new, or torn in its first line
+            path.write_text(_csv([COLUMNS]), encoding="utf-8", newline="\n")
+            return
+        whole = _whole_lines(path, data)
+        self._fill(path, whole)
         if whole != data:
             with path.open("r+b") as file:
                 file.truncate(len(whole))
-        lines = list(csv.reader(io.StringIO(whole.decode("utf-8"))))
-        if not lines:
-            path.write_text(_csv([COLUMNS]), encoding="utf-8", newline="\n")
-            return
-        if tuple(lines[0]) != COLUMNS:
-            raise InputError(_wrong_columns(path, lines[0]))
-        for line in lines[1:]:
-            self._put(tuple(line))
+
+    def _fill(self, path: Path, data: bytes) -> None:
+        try:
+            for line in list(csv.reader(io.StringIO(data.decode("utf-8"))))[1:]:
+                self._put(tuple(line))
+            self.frame()
+        except (ValueError, csv.Error) as error:
+            msg = f"{path} is a damaged results file: {error}."
+            raise InputError(msg) from error
 
     def _put(self, line: tuple[str, ...]) -> None:
         self._lines[line[: len(KEY)]] = line
@@ -82,6 +110,11 @@ class Store:
                 out.append(model)
         return out
 
+    def scored(self) -> set[str]:
+        """Return the methods that have a score."""
+        status = COLUMNS.index("status")
+        return {line[KEY.index("method")] for line in self._lines.values() if line[status] == "ok"}
+
     def append(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Write the lines of a run at once."""
         lines = [_line(record) for record in records]
@@ -92,8 +125,11 @@ class Store:
                 file.write(_csv(lines))
 
     def take(self, other: Store) -> None:
-        """Take the lines of another store; where both have one, that of the other counts."""
-        self._lines |= other._lines
+        """Take the lines of another store; where both have one, that of the other counts, unless it alone failed."""
+        status = COLUMNS.index("status")
+        for key, line in other._lines.items():
+            if key not in self._lines or line[status] != "failed" or self._lines[key][status] == "failed":
+                self._lines[key] = line
 
     def kept_of(self, other: Store) -> set[tuple[str, str, str]]:
         """Return task, method and split of the lines that were taken from another store and are still here."""
@@ -117,9 +153,44 @@ class Store:
         return [self._lines[key] for key in sorted(self._lines, key=order)]
 
 
+def results_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path to write results to.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If its name does not end with .csv.
+    """
+    target = Path(path).expanduser()
+    if target.suffix != ".csv":
+        # what stands beside it has the same name with another ending, which would replace it
+        msg = f"Results are written to a file whose name ends with .csv, got {str(target)!r}."
+        raise InputError(msg)
+    return target
+
+
+def check_metric(metric: str) -> None:
+    """Refuse a score that results do not hold.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If there is no such score.
+    """
+    if metric not in SCORES:
+        msg = f"Unknown metric {metric!r}. Available: {', '.join(SCORES)}."
+        raise InputError(msg)
+
+
 def read_results(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read a results file."""
-    return _frame(Path(path).expanduser().read_text(encoding="utf-8"))
+    """Read a results file.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If it is none, or damaged.
+    """
+    return Store.read(path).frame()
 
 
 def results_of(results: pd.DataFrame | str | os.PathLike[str]) -> pd.DataFrame:
@@ -155,13 +226,22 @@ def _frame(text: str) -> pd.DataFrame:
     return table.astype(types | dict.fromkeys(("n_classes", "rows", "bytes"), "Int64"))
 
 
+def _whole_lines(path: Path, data: bytes) -> bytes:
+    """Return what a results file holds, without a last line that was torn; refuse what is no results file."""
+    first, _, _ = data.partition(b"\n")
+    columns = tuple(first.decode("utf-8", errors="replace").rstrip("\r").split(","))
+    if columns != COLUMNS:
+        raise InputError(_wrong_columns(path, columns))
+    return data[: data.rfind(b"\n") + 1]
+
+
 def _wrong_columns(path: Path, found: Sequence[str]) -> str:
     if tuple(found[: len(KEY)]) == KEY:
         return (
             f"{path} is a results file of another version of scdd: its columns are {', '.join(found)}. Move it away, or "
             "go on with the version that wrote it."
         )
-    return f"{path} is not a results file of scdd.benchmark: its columns are {', '.join(found[:6])}, ..."
+    return f"{path} is not a results file of scdd.benchmark: it begins with {','.join(found)[:60]!r}."
 
 
 def _line(record: Mapping[str, Any]) -> tuple[str, ...]:
