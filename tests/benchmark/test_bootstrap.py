@@ -120,6 +120,13 @@ def test_missing_donors_and_tasks_without() -> None:
         donor_intervals(_results({"random": {"a": 0.4}}), level=95)
 
 
+def test_a_run_in_which_a_model_failed_does_not_count() -> None:
+    whole = _results({"scdd": {"a": 0.9}, "random": {"a": 0.9}})
+    failed = whole[whole["method"] == "scdd"].assign(model="RF", status="failed", donors="")
+    table = donor_intervals(pd.concat([whole, failed]))
+    assert table["method"].tolist() == ["random"]
+
+
 def test_summary_has_them(results: pd.DataFrame) -> None:
     tables = summary(results, ours="class_mean")
     assert set(tables["donors"]["method"]) == {"random", "class_mean", "full"}

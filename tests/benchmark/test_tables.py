@@ -11,7 +11,7 @@ from scipy import stats
 
 from scdd.benchmark import margins, mean_ranks, paired_tests, run, scores, summary
 from scdd.benchmark._statistics import holm
-from scdd.errors import InputError
+from scdd.errors import InputError, ScddWarning
 
 from ._toy import OPTIONS, TOY, broken
 
@@ -120,6 +120,50 @@ def test_a_run_in_which_a_model_failed_is_no_run(results: pd.DataFrame) -> None:
     table = scores(broken_run).set_index(["n", "task", "method"])
     assert table.loc[(1, "a", "random"), "runs"] == 3
     assert summary(broken_run)["failures"]["message"].tolist() == ["no"]
+
+
+def _scored(*lines: tuple[str, int, str, float]) -> pd.DataFrame:
+    """Return results of one task at n = 10: method, split, model, score."""
+    table = pd.DataFrame(lines, columns=["method", "split", "model", "macro_f1"])
+    more = {
+        "balanced_accuracy": 0.5,
+        "accuracy": 0.5,
+        "status": "ok",
+        "message": "",
+        "f1": "",
+        "donors": "",
+        "quality": "",
+    }
+    return table.assign(task="a", n=10, seed=0, **more)
+
+
+def test_methods_are_compared_by_the_same_models() -> None:
+    results = _scored(("scdd", 0, "LR", 0.9), ("herding", 0, "LR", 0.9), ("herding", 0, "RF", 0.5))
+    with pytest.warns(ScddWarning, match=r"RF of a \(1 of 2\)") as told:
+        tables = summary(results)
+    assert len(told) == 1
+    assert tables["scores"]["mean"].tolist() == [0.9, 0.9]
+    assert tables["margins"]["margin"].tolist() == [0]
+    assert tables["tests"]["tied"].tolist() == [1]
+    with pytest.warns(ScddWarning, match=r"LR of a \(1 of 2\), RF of a \(1 of 2\)"):
+        assert scores(_scored(("scdd", 0, "LR", 0.9), ("herding", 0, "RF", 0.9))).empty
+
+
+def test_methods_are_compared_on_the_same_splits() -> None:
+    results = _scored(
+        ("scdd", 0, "LR", 0.6), ("scdd", 1, "LR", 0.9), ("herding", 0, "LR", 0.7), ("random", 2, "LR", 1.0), ("full", 1, "LR", 1.0)
+    )  # fmt: skip
+    row = margins(results).iloc[0]
+    assert row["margin"] == pytest.approx(-0.1)  # on split 0; nothing of random can be compared
+    assert row[["ours", "best", "best_mean", "runs"]].tolist() == [0.6, "herding", 0.7, 1]
+    assert mean_ranks(results[results["method"] != "random"]).set_index("method")["rank"].to_dict() == {
+        "herding": 1,
+        "scdd": 2,
+    }
+    table = scores(results).set_index("method")
+    assert table.loc["scdd", "mean"] == pytest.approx(0.75)
+    assert table.loc["scdd", "relative"] == pytest.approx(0.9)
+    assert np.isnan(table.loc["herding", "relative"])
 
 
 def test_summary_of_a_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scdd._rng import Seed, canonical_seed, stream
 from scdd.benchmark._nested import nested
-from scdd.benchmark._runs import at_every_n
+from scdd.benchmark._runs import at_every_n, comparable_lines
 from scdd.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,9 +24,10 @@ def donor_intervals(
     """Return confidence intervals of each method, and of ``ours`` minus it, by a bootstrap over donors.
 
     The score of a donor is the macro-F1 within its held-out cells, averaged over models, seeds and the splits that held
-    it out. Donors of a task are drawn with replacement, the same draws for all methods, so that differences are paired.
-    The donor is the unit, not the cell: cells of one donor are no independent witnesses. With fewer than about ten
-    donors an interval is too narrow, and with two it says little; tasks without donors have none.
+    it out; runs and models are those of :func:`scdd.benchmark.scores`. Donors of a task are drawn with replacement, the
+    same draws for all methods, so that differences are paired. The donor is the unit, not the cell: cells of one donor are
+    no independent witnesses. With fewer than about ten donors an interval is too narrow, and with two it says little; tasks
+    without donors have none.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def donor_intervals(
         msg = f"level must be between 0 and 1 and n_draws at least 1, got {level} and {n_draws}."
         raise InputError(msg)
     seed = canonical_seed(seed)
-    donors = at_every_n(nested(results, "donors"))
+    donors = at_every_n(nested(comparable_lines(results), "donors"))
     # a donor that several splits held out counts once
     table = donors.groupby(["n", "task", "method", "donor"])["value"].mean()
     rows = []

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scdd.benchmark._runs import is_baseline, is_reference, one_per_run
-from scdd.benchmark._tables import scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +72,8 @@ def mean_ranks(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str = "
 
     References are left out. Only tasks on which every method has a score, at every n that it was run with, count; while
     these are fewer than half of the tasks, the method that lacks most of them is left out: one method that cannot be run
-    on some tasks must not take these from all others.
+    on some tasks must not take these from all others. Ranks are those of the means over the splits and seeds that all of
+    them have.
 
     Parameters
     ----------
@@ -99,12 +99,14 @@ def mean_ranks(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str = "
     """
     import pandas as pd
 
-    table = scores(results, metric=metric)
-    table = table[~table["method"].map(is_reference).astype(bool)]
-    if not len(table):
+    runs = one_per_run(results, metric)
+    runs = runs[~runs["method"].map(is_reference).astype(bool)]
+    if not len(runs):
         return pd.DataFrame(columns=["n", "method", "rank", "tasks"])
-    methods, tasks = comparable(table, ours=ours)
-    return ranks_within(table[table["method"].isin(methods) & table["task"].isin(tasks)])
+    methods, tasks = comparable(_means(runs), ours=ours)
+    runs = runs[runs["method"].isin(methods) & runs["task"].isin(tasks)]
+    having = runs.groupby(["n", *_PAIR])["method"].transform("size")
+    return ranks_within(_means(runs[having == runs.groupby("n")["method"].transform("nunique")]))
 
 
 def comparable(scores: pd.DataFrame, *, ours: str = "scdd") -> tuple[list[str], list[str]]:
@@ -127,6 +129,10 @@ def comparable(scores: pd.DataFrame, *, ours: str = "scdd") -> tuple[list[str], 
             break
         whole = whole.drop(columns=lacking.idxmax())
     return list(whole.columns), list(whole.index[whole.all(axis=1)])
+
+
+def _means(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs.groupby(["n", "task", "method"])["score"].mean().rename("mean").reset_index()
 
 
 def ranks_within(scores: pd.DataFrame) -> pd.DataFrame:

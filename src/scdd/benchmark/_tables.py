@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from scdd.benchmark._runs import is_baseline, one_per_run
-from scdd.benchmark._store import results_of
+from scdd.benchmark._runs import comparable_lines, is_baseline, one_per_run
+from scdd.benchmark._store import check_metric, results_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +33,8 @@ def summary(
     Tables by name: ``"scores"``, ``"margins"``, ``"tests"``, ``"ranks"`` and ``"donors"``, as of
     :func:`scdd.benchmark.scores`, :func:`scdd.benchmark.margins`, :func:`scdd.benchmark.paired_tests`,
     :func:`scdd.benchmark.mean_ranks` and :func:`scdd.benchmark.donor_intervals`; and ``"failures"``, the runs that
-    failed, with their messages. Margins and tests are empty where ``ours`` was not run.
+    failed, with their messages. Margins and tests are empty where ``ours`` was not run. A warning names models that not
+    all runs of a task have: they count in no table.
 
     Raises
     ------
@@ -54,8 +53,10 @@ def summary(
     from scdd.benchmark._bootstrap import donor_intervals
     from scdd.benchmark._statistics import mean_ranks, paired_tests
 
+    check_metric(metric)
     table = results_of(results)
     failed = table[table["status"] == "failed"]
+    table = comparable_lines(table)  # here, so that what is left out is told once
     return {
         "scores": scores(table, metric=metric),
         "margins": margins(table, metric=metric, ours=ours),
@@ -69,8 +70,8 @@ def summary(
 def scores(results: pd.DataFrame, *, metric: str = "macro_f1") -> pd.DataFrame:
     """Return the mean and standard deviation of each method on each task, over splits and seeds.
 
-    A run is the mean of its models; a run in which a model failed has no score. References (``full``) and class means,
-    which have one size, stand beside every n.
+    A run is the mean of the models that all runs of the task have; a run in which a model failed has no score.
+    References (``full``) and class means, which have one size, stand beside every n.
 
     Parameters
     ----------
@@ -81,8 +82,8 @@ def scores(results: pd.DataFrame, *, metric: str = "macro_f1") -> pd.DataFrame:
 
     Returns
     -------
-    Columns n, task, method, mean, sd (over runs; missing for one run), runs, and relative: the mean as a share of that
-    of ``full``, missing where it was not run.
+    Columns n, task, method, mean, sd (over runs; missing for one run), runs (their number), and relative: the mean as a
+    share of that of ``full``, over the splits and seeds that both have, missing where there are none.
 
     Examples
     --------
@@ -92,16 +93,17 @@ def scores(results: pd.DataFrame, *, metric: str = "macro_f1") -> pd.DataFrame:
     [['full', 2], ['random', 2]]
     """
     runs = one_per_run(results, metric)
-    table = runs.groupby(["n", "task", "method"])["score"].agg(mean="mean", sd="std", runs="size").reset_index()
-    full = table[table["method"] == "full"].set_index(["n", "task"])["mean"]
-    reference = table.set_index(["n", "task"]).index.map(full.to_dict())
-    return table.assign(relative=table["mean"].to_numpy() / np.asarray(reference, dtype=np.float64))
+    full = runs[runs["method"] == "full"].drop(columns="method").rename(columns={"score": "full"})
+    both = runs.merge(full).groupby(["n", "task", "method"])[["score", "full"]].mean()
+    table = runs.groupby(["n", "task", "method"])["score"].agg(mean="mean", sd="std", runs="size")
+    return table.assign(relative=both["score"] / both["full"]).reset_index()
 
 
 def margins(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str = "scdd") -> pd.DataFrame:
     """Compare a method with the best of the others, task by task.
 
-    The best is chosen after the fact, on the very scores that it is compared by, so this is hard on ``ours``.
+    Each of the others is compared over the splits and seeds that it shares with ``ours``; where it has none of them, it
+    is left out. The best is chosen after the fact, on the very scores that it is compared by, so this is hard on ``ours``.
 
     Parameters
     ----------
@@ -114,8 +116,9 @@ def margins(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str = "scd
 
     Returns
     -------
-    Columns n, task, ours (its mean), best (name of the other method with the highest mean; references and variants of
-    scdd do not count), best_mean, and margin (ours - best_mean).
+    Columns n, task, ours (its mean), best (name of the other method that leads most, or is nearest; references and
+    variants of scdd do not count), best_mean, margin (ours - best_mean), and runs: the splits and seeds that both means
+    are over.
 
     Examples
     --------
@@ -128,12 +131,14 @@ def margins(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str = "scd
     """
     import pandas as pd
 
-    table = scores(results, metric=metric)
     rows = []
-    for (n, task), part in table.groupby(["n", "task"]):
-        mean = part.set_index("method")["mean"]
-        others = mean[[m for m in mean.index if is_baseline(m, ours)]]
-        if ours in mean and len(others):
-            best = str(others.idxmax())
-            rows.append((n, task, mean[ours], best, others[best], mean[ours] - others[best]))
-    return pd.DataFrame(rows, columns=["n", "task", "ours", "best", "best_mean", "margin"])
+    for (n, task), part in one_per_run(results, metric).groupby(["n", "task"]):
+        wide = part.pivot(index=["split", "seed"], columns="method", values="score")
+        if ours not in wide:
+            continue
+        margin = -wide[[m for m in wide if is_baseline(m, ours)]].sub(wide[ours], axis=0).mean().dropna()
+        if len(margin):
+            best = str(margin.idxmin())
+            both = wide[[ours, best]].dropna()
+            rows.append((n, task, both[ours].mean(), best, both[best].mean(), margin[best], len(both)))
+    return pd.DataFrame(rows, columns=["n", "task", "ours", "best", "best_mean", "margin", "runs"])
