@@ -26,7 +26,11 @@ __all__ = ["app"]
 
 
 # what is left after Ctrl-C, where that is something
-_AFTER = {"benchmark": "The same command goes on where this one stopped."}
+_GOES_ON = "The same command goes on where this one stopped."
+_AFTER = {
+    "benchmark": _GOES_ON,
+    "pretrain": f"Checkpoints are kept in the folder of --out with .training at its end. {_GOES_ON}",
+}
 
 
 _ARGUMENT = re.compile(r"\b([a-z_]+)=(True\b|'[^']*')?(?!\w)|\(([a-z_]+)\)")

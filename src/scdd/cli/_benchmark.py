@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from scdd.cli._lists import nothing_left, numbers, words
+from scdd.cli._lists import nothing_left, numbers, paths, words
+from scdd.cli._session import working
 from scdd.cli._tables import as_json, as_text
 
 __all__ = ["FILE", "benchmark"]
@@ -99,24 +100,31 @@ def benchmark(
         _list(as_json_=json_)
         return
     path = out / FILE
-    if files := words(merge):
+    with working(quiet=False):
         from scdd.benchmark import merge as join
+        from scdd.benchmark import run
+        from scdd.benchmark._store import check_metric
 
-        join(files, path)
-    elif not print_only:
-        given: dict[str, Any] = {"tasks": words(tasks), "methods": words(methods), "models": words(models)}
-        given |= {
-            name: numbers(f"--{name}", values) for name, values in (("n", n), ("splits", splits), ("seeds", seeds))
-        }
-        options = _defaults(quick=quick) | {name: value for name, value in given.items() if value is not None}
-        _run(
-            options, path, n_jobs=n_jobs or min(2, os.cpu_count() or 1), retry_failed=retry_failed,
-            allow_reserved=allow_reserved, quality=quality,
-        )  # fmt: skip
-    _show(path, metric=metric, as_json_=json_)
-    if not print_only:
-        written = ", ".join(str(file) for file in (path, *_drawn(path, metric=metric)))
-        print(f"\nWrote {written}.", file=sys.stderr if json_ else sys.stdout)
+        check_metric(metric)
+        runs = merge is None and not print_only
+        if merge is not None:
+            join(paths("--merge", merge), path)
+        elif runs:
+            given: dict[str, Any] = {"tasks": words(tasks), "methods": words(methods), "models": words(models)}
+            given |= {
+                name: numbers(f"--{name}", values) for name, values in (("n", n), ("splits", splits), ("seeds", seeds))
+            }
+            options = _defaults(quick=quick) | {name: value for name, value in given.items() if value is not None}
+            run(
+                **options, out=path, n_jobs=n_jobs or min(2, os.cpu_count() or 1), retry_failed=retry_failed,
+                allow_reserved=allow_reserved, quality=quality,
+            )  # fmt: skip
+        _show(path, metric=metric, as_json_=json_)
+        if not runs:  # a run has told it
+            _tell_copies(path)
+        if not print_only:
+            written = ", ".join(str(file) for file in (path, *_drawn(path, metric=metric)))
+            print(f"\nWrote {written}.", file=sys.stderr if json_ else sys.stdout)
 
 
 def _defaults(*, quick: bool) -> dict[str, Any]:
@@ -128,19 +136,8 @@ def _defaults(*, quick: bool) -> dict[str, Any]:
     return {"tasks": [name for name in TASKS if not TASKS.get(name).reserved and name != "simulated"]}
 
 
-def _run(options: dict[str, Any], path: Path, **more: Any) -> None:
-    from scdd.benchmark import run
-
-    with warnings.catch_warnings():
-        # notes on small classes and slow solvers, between the lines of the progress bar
-        warnings.simplefilter("ignore")
-        run(**options, **more, out=path)
-
-
 def _show(path: Path, *, metric: str, as_json_: bool) -> None:
     from scdd.benchmark import summary
-    from scdd.benchmark._held_out import copies
-    from scdd.benchmark._store import read_results
     from scdd.errors import InputError
 
     if not path.is_file():
@@ -148,8 +145,14 @@ def _show(path: Path, *, metric: str, as_json_: bool) -> None:
         raise InputError(msg)
     tables = summary(path, metric=metric)
     print(as_json(tables, metric=metric) if as_json_ else "\n" + as_text(tables, metric=metric))
+
+
+def _tell_copies(path: Path) -> None:
+    from scdd.benchmark._held_out import copies
+    from scdd.benchmark._store import read_results
+
     for (task, split), first in copies(read_results(path)).items():
-        print(f"Split {split} of {task} holds out the donors of split {first}: it is no new test.", file=sys.stderr)
+        print(f"Split {split} of {task} tests on what split {first} does: it is no new test.", file=sys.stderr)
 
 
 def _drawn(path: Path, *, metric: str) -> list[Path]:
@@ -157,10 +160,12 @@ def _drawn(path: Path, *, metric: str) -> list[Path]:
     from scdd.benchmark import page
     from scdd.pl import benchmark as draw
 
-    figure = draw(path, metric=metric, show=False)
-    assert figure is not None  # it is not shown
-    figure.savefig(path.with_suffix(".png"), dpi=150)
-    return [path.with_suffix(".png"), page(path, path.with_suffix(".html"), metric=metric)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is left out was told with the tables
+        figure = draw(path, metric=metric, show=False)
+        assert figure is not None  # it is not shown
+        figure.savefig(path.with_suffix(".png"), dpi=150)
+        return [path.with_suffix(".png"), page(path, path.with_suffix(".html"), metric=metric)]
 
 
 def _list(*, as_json_: bool) -> None:

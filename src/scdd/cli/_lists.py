@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-__all__ = ["nothing_left", "numbers", "words"]
+__all__ = ["nothing_left", "numbers", "paths", "words"]
 
 
 def words(values: Sequence[str] | None) -> list[str] | None:
@@ -20,6 +20,26 @@ def words(values: Sequence[str] | None) -> list[str] | None:
     """
     found = [word for value in values or () for word in re.split(r"[,\s]+", value) if word]
     return found or None
+
+
+def paths(option: str, values: Sequence[str]) -> list[str]:
+    """Return the paths that an option names, whose names may have spaces.
+
+    Raises
+    ------
+    typer.BadParameter
+        If there is none.
+
+    Examples
+    --------
+    >>> paths("--merge", ["my runs/a.csv,b.csv"])
+    ['my runs/a.csv', 'b.csv']
+    """
+    found = [path.strip() for value in values for path in value.split(",") if path.strip()]
+    if not found:
+        msg = f"{option} takes files joined by commas, got none."
+        raise typer.BadParameter(msg)
+    return found
 
 
 def numbers(option: str, values: Sequence[str] | None) -> list[int] | None:

@@ -79,6 +79,12 @@ def _config(path: Path | None, steps: int | None) -> PretrainConfig:
         what = f"has fields that are not known: {', '.join(unknown)}" if unknown else "does not hold a JSON object"
         msg = f"{path} {what}."
         raise InputError(msg)
+    for field in fields(PretrainConfig):
+        value, wanted = values.get(field.name, field.default), type(field.default)
+        # a whole number will do for a real one, and true is no number
+        if type(value) not in {wanted, int}:
+            msg = f"{path}: {field.name} must be {'a whole number' if wanted is int else 'a number'}, got {value!r}."
+            raise InputError(msg)
     chosen = PretrainConfig(**values)
     return chosen if steps is None else replace(chosen, n_steps=steps)
 
@@ -89,7 +95,8 @@ def _studies(paths: list[Path], labels_key: str | None, batch_key: str | None) -
     found: list[Study] = []
     for path in paths:
         if path.suffix == ".json":
-            found += [_study(entry, path) for entry in _json(path)]
+            entries = _json(path)
+            found += [_study(entry, path) for entry in (entries if isinstance(entries, list) else [entries])]
         else:
             found.append(Study(path, labels_key=labels_key, batch_key=batch_key))
     return found
@@ -100,13 +107,16 @@ def _study(entry: Any, path: Path) -> Study:
     from scdd.encoders import Study
 
     known = {field.name for field in fields(Study)}
-    if not isinstance(entry, dict) or not isinstance(entry.get("data"), str) or not set(entry) <= known:
+    values = dict(entry) if isinstance(entry, dict) else {}
+    studies = values.pop("studies", ())
+    studies = (studies,) if isinstance(studies, str) else studies  # a single one may stand alone
+    texts = all(isinstance(value, str | None) for value in values.values())
+    named = isinstance(studies, list | tuple) and all(isinstance(study, str) for study in studies)
+    if not isinstance(values.get("data"), str) or not set(values) <= known or not texts or not named:
         msg = f'{path} must hold a list of objects such as {{"data": "a.h5ad", "labels_key": "cell_type"}} ({", ".join(sorted(known))}).'
         raise InputError(msg)
-    values = dict(entry)
     values["data"] = path.parent / values["data"]
-    values["studies"] = tuple(values.get("studies", ()))
-    return Study(**values)
+    return Study(**values, studies=tuple(studies))
 
 
 def _json(path: Path) -> Any:
