@@ -3,7 +3,8 @@
     python scripts/benchmark_splits.py docs/_static/benchmark/benchmark.csv docs/_static/benchmark/splits.csv
 
 The files are those of ``scdd benchmark``, for example one with ``--splits 0`` and one with ``--splits 1,2``. A split of a
-task counts where all of these methods ran on it, and once: with few donors, different numbers can hold out the same ones.
+task counts where all of these methods ran on it, and once: with few donors, different numbers can hold out the same ones,
+and a transfer has one split. Numbers are means over the splits of a task first, and then over tasks.
 """
 
 from __future__ import annotations
@@ -12,14 +13,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark_groups import SIMPLE
+
 if TYPE_CHECKING:
     import pandas as pd
 
 CELL_TYPES = ("zheng", "tabula_muris", "baron", "kang")
-SIMPLE = (
-    "random", "random_donor", "herding", "k_center", "k_medoids", "geosketch", "scvalue", "class_mean", "class_mean_log",
-    "kmeans", "kmeans_log",
-)  # fmt: skip
 
 
 def joined(*paths: Path) -> pd.DataFrame:
@@ -27,9 +26,9 @@ def joined(*paths: Path) -> pd.DataFrame:
     import pandas as pd
 
     from scdd.benchmark._held_out import copies
-    from scdd.benchmark._store import read_results
+    from scdd.benchmark._store import KEY, read_results
 
-    table = pd.concat([read_results(path) for path in paths])
+    table = pd.concat([read_results(path) for path in paths]).drop_duplicates(KEY)
     table = table[(table["status"] == "ok") & table["method"].isin([*SIMPLE, "scdd", "full", "full-balanced"])]
     kept = [part for _, part in table.groupby(["task", "split"]) if _is_whole(part)]
     table = pd.concat(kept)
@@ -57,14 +56,14 @@ def against_baselines(runs: pd.DataFrame, ours: str = "scdd") -> pd.DataFrame:
             by_task = part.groupby("task").mean()
             winner = by_task[[m for m in SIMPLE if m in by_task]].idxmax(axis=1)
             pairs = pd.Series({key: run[ours] - run[winner[key[0]]] for key, run in part.iterrows()})
-            lead = 100 * pairs.groupby(level=0).mean()
+            lead, spread = 100 * pairs.groupby(level=0).mean(), 100 * pairs.groupby(level=0).std().mean()
             simple = pd.Series({task: by_task.loc[task, name] for task, name in winner.items()})
             room = 100 * float((full["full-balanced"].groupby("task").mean() - simple).mean())
-            share = [float((part[ours] / full[reference]).mean()) for reference in ("full", "full-balanced")]
+            shares = [(part[ours] / full[name]).groupby("task").mean().mean() for name in ("full", "full-balanced")]
             rows.append(
-                (n, f"{name} ({len(tasks)})", f"{part[ours].mean():.3f}", f"{lead.mean():+.1f}",
-                 f"{100 * pairs.groupby(level=1).mean().std():.1f}", f"{lead.min():+.1f} ({lead.idxmin()})",
-                 f"{int((lead > 0).sum())}", f"{wilcoxon(pairs).pvalue:.3f}", f"{room:+.1f}", *(f"{value:.3f}" for value in share))
+                (n, f"{name} ({len(tasks)})", f"{by_task[ours].mean():.3f}", f"{lead.mean():+.1f}", f"{spread:.1f}",
+                 f"{lead.min():+.1f} ({lead.idxmin()})", f"{int((lead > 0).sum())}", f"{wilcoxon(pairs).pvalue:.3f}",
+                 f"{room:+.1f}", *(f"{value:.3f}" for value in shares))
             )  # fmt: skip
     columns = ["n", "tasks", ours, "lead, points", "sd over splits", "worst task", "tasks won", "p"]
     columns += ["lead of balanced full data", "of full data", "of balanced full data"]
@@ -114,9 +113,10 @@ def section(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [
         (
             f"{_several(splits)} x {seeds} seeds: scdd against the simple baselines ({', '.join(SIMPLE)}), of which "
-            "the best on each task is chosen after the fact, over all splits. p: paired Wilcoxon test over tasks and splits, "
-            "two-sided, against that baseline. All cells, as many of each class, lead that baseline by what the column "
-            "of balanced full data says: rows that train models as well as that are as good as all cells.",
+            "the best on each task is chosen after the fact, over all splits. Means are over the splits of a task first, and "
+            "then over tasks; the sd is the mean over tasks of the one over splits, of tasks with at least two. p: paired "
+            "Wilcoxon test over tasks and splits, two-sided, against that baseline. The column 'lead of balanced full data' is "
+            "the ceiling: how far models trained on all cells, with classes balanced, are ahead of that baseline.",
             against_baselines(runs),
         ),
         ("Each task: macro-F1, mean ± sd over splits and seeds (lead over the best simple baseline, in points).", by_task(runs)),

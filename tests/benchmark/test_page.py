@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
+import importlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
 
-from scdd.benchmark import page, run
+from scdd.benchmark import METHODS, page, run
 from scdd.benchmark._page import command_of
 from scdd.benchmark._provenance import read_provenance
 from scdd.benchmark._report import build_report
-from scdd.benchmark._store import read_results
+from scdd.benchmark._runs import is_reference
+from scdd.benchmark._store import COLUMNS, read_results
 
 from ._toy import OPTIONS, TOY, broken
 
@@ -27,6 +30,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "benchmark.csv"
     run(TOY, ["random", "class_mean", "full", broken], **OPTIONS, out=path)
     return path
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """A function that imports a script by its name."""
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    return importlib.import_module
 
 
 def test_page_is_whole_and_needs_no_network(results: Path, tmp_path: Path) -> None:
@@ -98,12 +108,54 @@ def test_only_a_call_that_ran_something_is_told(tmp_path: Path) -> None:
     assert commands[1] == f"{commands[0]} --quality"  # else the command would not make the same columns
 
 
-def test_the_committed_page_is_that_of_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    spec = importlib.util.spec_from_file_location("benchmark_page", ROOT / "scripts" / "benchmark_page.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+def test_the_committed_page_is_that_of_the_committed_results(script: Callable[[str], ModuleType]) -> None:
+    script = script("benchmark_page")
     assert script.RESULTS.stat().st_size < 5e6
     assert script.PAGE.read_text(encoding="utf-8") == script.text(), "run python scripts/benchmark_page.py"
     assert script.README.read_text(encoding="utf-8") == script.readme(), "run python scripts/benchmark_page.py"
     assert script.RESULTS.with_suffix(".png").stat().st_size > 10_000
+
+
+def test_every_method_is_in_one_group(script: Callable[[str], ModuleType]) -> None:
+    groups = script("benchmark_groups").GROUPS
+    named = [method for members in groups.values() for method in members]
+    assert sorted(named) == [name for name in METHODS if name != "scdd" and not is_reference(name)]
+
+
+def test_tasks_count_alike_however_many_splits_they_have(script: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    """One task on three splits and one that is fixed, which two files hold under different numbers."""
+    splits = script("benchmark_splits")
+    level = {"scdd": 0.6, "full": 0.8, "full-balanced": 1.0}
+    tested = [("zheng", 0, 0.0), ("zheng", 1, 0.1), ("zheng", 2, 0.2), ("pbmc_study", 0, -0.3), ("pbmc_study", 1, -0.3)]
+    lines = [
+        dict.fromkeys(COLUMNS, "")
+        | {"task": task, "method": method, "n": 0 if "full" in method else 1, "split": split, "seed": 0, "model": "LR"}
+        | {"macro_f1": level.get(method, 0.5) + (more if method == "scdd" else 0), "status": "ok"}
+        for task, split, more in tested
+        for method in (*splits.SIMPLE, *level)
+    ]
+    table = pd.DataFrame(lines)
+    for name, part in (("a", table["split"] == 0), ("b", table["split"] > 0)):
+        table[part].to_csv(tmp_path / f"{name}.csv", index=False)
+    runs = splits.joined(tmp_path / "a.csv", tmp_path / "b.csv")
+    assert runs.groupby("task")["split"].unique().map(list).to_dict() == {"pbmc_study": [0], "zheng": [0, 1, 2]}
+    row = splits.against_baselines(runs).set_index("tasks").loc["all tasks (2)"]
+    assert row["scdd"] == "0.500"  # 0.7 and 0.3
+    assert row["lead, points"] == "+0.0"
+    assert row["sd over splits"] == "10.0"  # of zheng alone
+    assert (row["of full data"], row["of balanced full data"]) == ("0.625", "0.500")
+
+
+def test_lines_of_earlier_code_are_told(
+    script: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = script("benchmark_page")
+    told = json.loads(page.TOOLS.with_suffix(".json").read_text())
+    panel = json.loads(page.RESULTS.with_suffix(".json").read_text())
+    monkeypatch.setattr(page, "TOOLS", tmp_path / "tools.csv")
+    told["methods"] = {name: panel["methods"][name] for name in ("random", "herding", "scdd")}
+    (tmp_path / "tools.json").write_text(json.dumps(told))
+    assert page._of_earlier_code() == ""
+    told["methods"]["scdd"] = told["methods"]["scdd"] | {"settings": {"old": 1}}
+    (tmp_path / "tools.json").write_text(json.dumps(told))
+    assert "the ones of scdd are of earlier code" in page._of_earlier_code()
