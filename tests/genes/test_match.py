@@ -67,6 +67,11 @@ def test_versions_on_either_side():
     assert found(match_genes(lower, ENSEMBL), ENSEMBL) == ENSEMBL
 
 
+def test_genes_of_both_sex_chromosomes_are_one():
+    names = ["ENSGR0000182378", "ENSG00000182378.14_PAR_Y", "ensg00000182378"]
+    assert match_genes(names, ["ENSG00000182378"]).target.tolist() == [0, 0, 0]
+
+
 def test_case_takes_mouse_symbols_to_their_namesakes_but_mixes_no_two_genes():
     match = match_genes(["Ins", "Gcg", "hla-a"], SYMBOLS)
     assert found(match, SYMBOLS) == ["INS", "GCG", "HLA-A"]
@@ -101,6 +106,19 @@ def test_column_with_the_other_identifier_is_used_and_told(column: str):
     assert match.column == "feature_name"
 
 
+def test_columns_that_do_not_name_genes_are_left_alone():
+    """TEC is a kind of gene and a gene, and so may be a word in a column of notes that differ."""
+    novel = [f"NOVEL{i}" for i in range(40)]
+    kinds = ["TEC"] * 20 + ["protein_coding"] * 20
+    notes = ["INS", *(f"note{i}" for i in range(39))]
+    match = match_genes(novel, [*SYMBOLS, "TEC"], var=pd.DataFrame({"gene_type": kinds, "note": notes}))
+    assert match.n_found == 0
+    assert match.column is None
+    # of two that name genes, the one that finds more
+    var = pd.DataFrame({"some": [*SYMBOLS[:3], *novel[3:]], "more": [*SYMBOLS[:4], *novel[4:]], "kind": kinds})
+    assert match_genes(novel, SYMBOLS, var=var).column == "more"
+
+
 @pytest.mark.parametrize("dtype", [object, "string", "category"])
 def test_column_of_any_type_of_text(dtype: object):
     column = pd.Series(["INS", None, "GCG"]).astype(dtype)
@@ -118,6 +136,7 @@ def test_aliases_lead_to_the_vocabulary_whatever_their_case_and_version():
     match = match_genes(["INSULIN", "ENSG00000115263.4", "GCG1"], SYMBOLS, aliases=aliases)
     assert found(match, SYMBOLS) == ["INS", "GCG", None]
     assert match.by == {"alias": 2}
+    assert found(match_genes(["OLD"], ["C1ORF112"], aliases={"OLD": "C1orf112"}), ["C1ORF112"]) == ["C1ORF112"]
 
 
 def test_names_that_were_made_unique_are_one_gene():
@@ -127,6 +146,10 @@ def test_names_that_were_made_unique_are_one_gene():
     # a column tells them apart: the second is another gene, which the vocabulary does not know
     var = pd.DataFrame({"id": [ENSEMBL[0], "ENSG00000999999"]})
     assert found(match_genes(["INS", "INS-1"], ENSEMBL, var=var), ENSEMBL) == [ENSEMBL[0], None]
+    # but of genes that it did not find it tells nothing
+    var = pd.DataFrame({"name": ["", "", "SST", "GCG"]})
+    match = match_genes(["INS", "INS-1", "ENSG1", "ENSG2"], SYMBOLS, var=var)
+    assert found(match, SYMBOLS) == ["INS", "INS", "SST", "GCG"]
 
 
 def test_alignment_sums_repeated_genes_and_fills_zeros():

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 # ENSG00000141510, ENSMUSG00000059552.8, ENSG00000182378.14_PAR_Y, and the older ENSGR0000182378 of the Y chromosome
 ENSEMBL = re.compile(r"ENS([A-Z]{3,5})?GR?\d{8,11}(\.\d+)?(_PAR_[XY])?", re.IGNORECASE)
+_OF_Y = re.compile(r"GR(?=\d)")
 _NUMBER = re.compile(r"\d+(\.0)?")
 _SPECIES = {"": "human", "MUS": "mouse", "RNO": "rat", "SSC": "pig", "MMU": "macaque", "DAR": "zebrafish"}
 _MOST = 0.8  # of the names, to speak of a kind or a species
@@ -100,9 +101,12 @@ def kinds_of(names: NDArray[np.object_]) -> NDArray[np.int8]:
 def without_version(name: str) -> str:
     """Return an Ensembl id in capitals and without its version: ``ENSG00000141510.18`` is ``ENSG00000141510``.
 
-    Genes of the pseudoautosomal regions stand twice in an annotation; both are the same gene.
+    Genes of the pseudoautosomal regions stand twice in an annotation, once as ``ENSGR0000182378`` or
+    ``ENSG00000182378_PAR_Y``; both are the same gene.
     """
-    return name.upper().partition(".")[0].partition("_PAR_")[0] if ENSEMBL.fullmatch(name) else name
+    if not ENSEMBL.fullmatch(name):
+        return name
+    return _OF_Y.sub("G0", name.upper().partition(".")[0].partition("_PAR_")[0])
 
 
 def _species_of_ensembl(names: NDArray[np.object_]) -> str:

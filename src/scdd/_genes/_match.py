@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,10 @@ from scdd.errors import GeneError, InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLUMN_SHARE = 0.5  # of the values of a column that must be of the right kind
+# a column that names genes: kinds and chromosomes are words too, and some are symbols of genes ("TEC")
+_COLUMN_SHARE = 0.5  # of its values that must be of the right kind
+_COLUMN_DISTINCT = 0.8  # of its values that differ from one another
+_COLUMN_FOUND = 0.05  # of the genes that are left, which it must find
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +144,9 @@ def match_genes(
     """Find genes in a vocabulary by name.
 
     In this order: the name itself; an Ensembl id without its version; a column of ``var`` that holds the identifiers of the
-    vocabulary (``gene_ids``, ``ensembl_id``, ``feature_name``, ...); an alias; the name with hyphens for the dots that R
+    vocabulary (``gene_ids``, ``ensembl_id``, ``feature_name``, ...), nearly all of them different; an alias; the name with hyphens for the dots that R
     puts in their place; the name in capitals, which also takes mouse symbols to their human namesakes; the name without the
-    number that ``var_names_make_unique()`` appends.
+    number that ``var_names_make_unique()`` appends, unless a column tells such genes apart.
 
     Parameters
     ----------
@@ -189,13 +193,10 @@ def match_genes(
     if column is not None:
         values = as_text(np.asarray(var[column], dtype=object))  # type: ignore[index]
         search.step("column", without_version, values)
-    if aliases:
-        capitals = {without_version(name).upper(): target for name, target in aliases.items()}
-        search.step("alias", lambda name: capitals.get(without_version(name).upper(), ""))
+    search.step_alias(aliases or {})
     search.step("dot", lambda name: name.replace(".", "-"))
     search.step_by_case()
-    if column is None:  # else a column tells repeated symbols apart
-        search.step_made_unique()
+    search.step_made_unique()
 
     target = search.target
     share = None
@@ -208,17 +209,23 @@ def match_genes(
 
 
 def _column(search: Search, var: pd.DataFrame, known: GeneIds) -> str | None:
-    """Return the column of ``var`` that finds the most further genes, among those with names of the right kind."""
+    """Return the column of ``var`` that finds the most further genes, among those that name genes in the right way."""
     wanted = 1 if known.kind == "ensembl" else 0
-    best, most = None, 0
+    best, most = None, max(0, math.ceil(_COLUMN_FOUND * len(search.left())) - 1)
     for column in var.columns:
         values = var[column]
         if values.dtype.kind in "biufcmM":
             continue
         names = as_text(np.asarray(values, dtype=object))
-        if np.mean(kinds_of(names) == wanted) < _COLUMN_SHARE:
+        if np.mean(kinds_of(names) == wanted) < _COLUMN_SHARE or not _differ(names):
             continue
         n = search.count(names)
         if n > most:
             best, most = column, n
     return best
+
+
+def _differ(names: NDArray[np.object_]) -> bool:
+    """Return whether nearly all names are those of one gene."""
+    given = names[names != ""]
+    return len(set(given)) >= _COLUMN_DISTINCT * len(given)

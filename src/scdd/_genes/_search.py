@@ -19,6 +19,7 @@ class Search:
     def __init__(self, names: NDArray[np.object_], known: NDArray[np.object_]) -> None:
         self.names, self.by = names, dict[str, int]()
         self.target = np.full(len(names), -1, dtype=np.int64)
+        self._way = np.full(len(names), "", dtype=object)
         self._exact: dict[str, int] = {}
         self._capitals: dict[str, int] = {}
         for rewrite in (str, without_version):  # a name as it is goes before one without its version
@@ -46,9 +47,17 @@ class Search:
         found = {i: self._capitals.get(self.names[i].upper(), -1) for i in self.left()}
         self._record("case", {i: position for i, position in found.items() if position not in taken})
 
+    def step_alias(self, aliases: Mapping[str, str]) -> None:
+        """Look genes up by another name of theirs, whatever its case and version, and the case of its target."""
+        targets = {without_version(name).upper(): target for name, target in aliases.items()}
+        others = {i: targets.get(without_version(self.names[i]).upper(), "") for i in self.left()}
+        self._record(
+            "alias", {i: self._exact.get(name, self._capitals.get(name.upper(), -1)) for i, name in others.items()}
+        )
+
     def step_made_unique(self) -> None:
-        """Give ``TBCE-1`` the target of ``TBCE``, where both are in the data."""
-        position = {name: i for i, name in enumerate(self.names)}
+        """Give ``TBCE-1`` the target of ``TBCE``, where both are in the data and no column tells them apart."""
+        position = {name: i for i, name in enumerate(self.names) if self._way[i] != "column"}
         found = {}
         for i in self.left():
             match = _MADE_UNIQUE.fullmatch(self.names[i])
@@ -63,5 +72,6 @@ class Search:
     def _record(self, way: str, found: Mapping[int, int]) -> None:
         hits = {i: position for i, position in found.items() if position >= 0}
         self.target[list(hits)] = list(hits.values())
+        self._way[list(hits)] = way
         if hits:
             self.by[way] = len(hits)
