@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
@@ -180,6 +181,37 @@ def test_ensembl_ids_need_symbols_in_a_column():
         open_study(Study(adata))
     adata.var["gene_symbols"] = symbols
     assert list(open_study(Study(adata)).symbols) == symbols
+
+
+@pytest.mark.parametrize("dtype", [object, "category", "string"])
+def test_genes_without_a_symbol_are_left_out(dtype: object):
+    adata = laboratory(1)
+    symbols = [None if i % 2 else name for i, name in enumerate(adata.var_names)]
+    adata.var_names = [f"ENSG{i:011d}" for i in range(adata.n_vars)]
+    adata.var["gene_symbols"] = pd.Series(symbols, index=adata.var_names).astype(dtype)
+    opened = open_study(Study(adata))
+    assert opened.symbols.tolist() == [name or "" for name in symbols]
+    genes = choose_genes([opened], n_genes=400, min_cells=3)
+    assert set(genes) == set(symbols) - {None}
+    assert build_corpus([opened], genes).members[0].match.n_matched == 200
+
+
+def test_batches_are_read_without_labels():
+    adata = laboratory(1)
+    opened = open_study(Study(adata, batch_key="donor"))
+    assert opened.source.batch_names == ("a", "b")
+    assert [opened.source.batch_names[k] for k in opened.source.batches] == adata.obs["donor"].tolist()
+    assert not opened.labelled
+    with pytest.raises(LabelError, match="nothing"):
+        open_study(Study(adata, batch_key="nothing"))
+
+
+def test_one_study_may_be_text():
+    assert Study("a.h5ad", studies="GSE84133").studies == ("GSE84133",)
+    assert Study("a.h5ad", studies=["GSE84133", "S2"]).studies == ("GSE84133", "S2")
+    for wrong in (None, 3, (1,)):
+        with pytest.raises(InputError, match="studies must be a tuple of names"):
+            Study("a.h5ad", studies=wrong)
 
 
 def test_what_cannot_be_used_is_named(tmp_path: Path):

@@ -25,13 +25,20 @@ class Study:
     labels_key
         Column of ``obs`` with the classes; cells of one class shall be near each other. None: no labels.
     batch_key
-        Column of ``obs`` with donors or batches, which shall not matter within a class. None: one batch.
+        Column of ``obs`` with donors or batches, which shall not matter within a class; without labels all cells are one.
+        None: one batch.
     layer
         Layer with the counts. None: ``X``.
     studies
-        Where the cells come from (accessions such as ``"GSE84133"``): the benchmark refuses the encoder on them.
+        Where the cells come from (accessions such as ``"GSE84133"``; one alone may be text): the benchmark refuses the encoder
+        on them.
     licence, citation
         Of the data, for the card.
+
+    Raises
+    ------
+    scdd.errors.InputError
+        If ``studies`` holds anything but text.
 
     Examples
     --------
@@ -47,6 +54,14 @@ class Study:
     studies: tuple[str, ...] = ()
     licence: str = "unknown"
     citation: str = ""
+
+    def __post_init__(self) -> None:
+        # letters of a text would hide which study it is
+        studies = (self.studies,) if isinstance(self.studies, str) else self.studies
+        if not isinstance(studies, tuple | list) or not all(isinstance(name, str) for name in studies):
+            msg = f"studies must be a tuple of names, got {self.studies!r}."
+            raise InputError(msg)
+        object.__setattr__(self, "studies", tuple(studies))
 
     @property
     def title(self) -> str:

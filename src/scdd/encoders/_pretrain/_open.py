@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scdd._compat import var_frame
+from scdd._compat import var_frame, warn
 from scdd._genes import identify_genes
+from scdd._genes._identify import as_text
 from scdd.data import Source
 from scdd.encoders._pretrain._config import Study
 from scdd.encoders._pretrain._corpus import Opened
@@ -28,7 +29,7 @@ _BLOCK = 4096
 
 
 def as_studies(data: Sequence[Any], *, labels_key: str | None, batch_key: str | None) -> list[Study]:
-    """Return what was given as studies: those that are none yet get the keys, where they have these columns.
+    """Return what was given as studies: those that are none yet get the keys, and must have these columns.
 
     Raises
     ------
@@ -74,13 +75,12 @@ def open_study(study: Study, *, backed: bool = False) -> Opened:
     from scdd.pp import check
     from scdd.pp._check import check_type
     from scdd.pp._genes import check_genes
-    from scdd.pp._unlabelled import unlabelled_source
 
     adata = study.data if not isinstance(study.data, str | os.PathLike) else _read(Path(study.data), backed=backed)
     check_type(adata)
     if study.labels_key is None:
         check_genes(adata)
-        source: Source = unlabelled_source(adata, study.layer)
+        source = _unlabelled(adata, study)
     else:
         source = check(
             adata, labels_key=study.labels_key, batch_key=study.batch_key, layer=study.layer, unlabeled="drop"
@@ -89,6 +89,24 @@ def open_study(study: Study, *, backed: bool = False) -> Opened:
     symbols = _symbols(np.asarray(adata.var_names, dtype=object), var, study.title)
     digest, of = _digest(study.data, source, symbols)
     return Opened(study, source, symbols, var, study.labels_key is not None, digest, of)
+
+
+def _unlabelled(adata: AnnData, study: Study) -> Source:
+    """Return the cells as those of one class, in their batches."""
+    import pandas as pd
+
+    from scdd.pp._labels import Column, check_groups, read_column
+    from scdd.pp._unlabelled import unlabelled_source
+
+    if study.batch_key is None:
+        return unlabelled_source(adata, study.layer)
+    one_class = Column("", np.zeros(adata.n_obs, np.int32), np.zeros(1, np.int64), pd.Index(["cell"]))
+    batches, found = check_groups(read_column(adata, study.batch_key, "batch_key"), one_class)
+    for message in found:
+        warn(message)
+    source = unlabelled_source(adata, study.layer)
+    source.batches, source.batch_names = batches.codes, batches.names
+    return source
 
 
 def _name(item: Any, number: int) -> str:
@@ -111,14 +129,17 @@ def _read(path: Path, *, backed: bool) -> AnnData:
 
 
 def _symbols(names: NDArray[Any], var: pd.DataFrame, title: str) -> NDArray[Any]:
-    """Return the symbols in capitals, which human and mouse share: the names of the genes, or a column of ``var``."""
+    """Return the symbols in capitals, which human and mouse share: the names of the genes, or a column of ``var``.
+
+    Genes without a symbol have an empty one, which no vocabulary holds.
+    """
     if identify_genes(names).kind == "ensembl":
         column = next((key for key in _SYMBOLS if key in var.columns), None)
         if column is None:
             msg = f"The genes of {title!r} are Ensembl ids: put their symbols into var['gene_symbols']."
             raise GeneError(msg)
-        names = var[column].astype(str).to_numpy(dtype=object)
-    return np.array([str(name).strip().upper() for name in names], dtype=object)
+        names = np.asarray(var[column], dtype=object)
+    return np.array([name.upper() for name in as_text(names)], dtype=object)
 
 
 def _digest(data: Any, source: Source, symbols: NDArray[Any]) -> tuple[str, str]:
