@@ -113,6 +113,27 @@ def test_what_is_not_ours_is_never_replaced(syn: AnnData, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
+def test_a_list_of_hashes_makes_no_folder_of_ours(syn: AnnData, tmp_path: Path) -> None:
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("x")
+    (folder / "SHA256SUMS").write_text(f"{'0' * 64}  thesis.tex\n")
+    for card in (None, "[]", '{"format": "other"}', "\xff"):
+        if card is not None:
+            (folder / "card.json").write_text(card, encoding="latin-1")
+        with pytest.raises(InputError, match="not a folder of"):
+            export(syn, folder, info=INFO, overwrite=True)
+    assert (folder / "thesis.tex").read_text() == "x"
+
+
+def test_files_that_were_put_into_a_folder_of_ours_are_kept(syn: AnnData, tmp_path: Path) -> None:
+    folder = export(syn, tmp_path / "a", info=INFO)
+    (folder / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match="more than a folder of scdd.io.export: thesis.tex"):
+        export(syn, folder, info=INFO, overwrite=True)
+    assert (folder / "thesis.tex").read_text() == "x"
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["disk", "Ctrl-C"])
 @pytest.mark.parametrize("exists", [True, False], ids=["over a folder", "new"])
 def test_failure_leaves_what_was_there(

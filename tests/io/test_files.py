@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from scdd.errors import CorruptModelError, InputError
 from scdd.io import FORMAT_VERSION, read_model, write_model
+from scdd.io._files import check_target
 
 TENSORS: dict[str, np.ndarray] = {
     "weight": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -194,6 +195,38 @@ def test_what_is_not_ours_is_never_replaced(tmp_path: Path):
     assert (folder / "thesis.tex").read_text() == "x"
     with pytest.raises(InputError, match="does not exist"):
         write_model(tmp_path / "no" / "model", TENSORS, CONFIG)
+
+
+@pytest.mark.parametrize("manifest", ['{"name": "my app"}', "[1]", "no JSON", '{"format": "scdd model"}'])
+def test_a_manifest_of_something_else_makes_no_model(tmp_path: Path, manifest: str):
+    (tmp_path / "webapp").mkdir()
+    (tmp_path / "webapp" / "manifest.json").write_text(manifest)
+    with pytest.raises(InputError, match="not a saved scdd model"):
+        write_model(tmp_path / "webapp", TENSORS, CONFIG, overwrite=True)
+    assert (tmp_path / "webapp" / "manifest.json").read_text() == manifest
+
+
+def test_files_that_were_put_into_a_model_are_kept(saved: Path):
+    before = content(saved)
+    (saved / "notes").mkdir()
+    (saved / "precious.csv").write_text("x")
+    with pytest.raises(InputError, match=r"more than a saved scdd model: notes, precious.csv\. It is not overwritten"):
+        write_model(saved, {}, {}, overwrite=True)
+    assert (saved / "precious.csv").read_text() == "x"
+    (saved / "precious.csv").unlink()
+    (saved / "notes").rmdir()
+    assert content(saved) == before
+
+
+def test_folder_that_cannot_be_written_to_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda *_: False)
+        with pytest.raises(InputError, match="cannot be written to"):
+            check_target(tmp_path / "model", overwrite=False)
+    error = OSError(30, "Read-only file system")
+    monkeypatch.setattr(Path, "mkdir", Failing(Path.mkdir, 1, error))
+    with pytest.raises(InputError, match="cannot be written to: Read-only file system"):
+        write_model(tmp_path / "model", TENSORS, CONFIG)
 
 
 class Failing:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from scdd.tl import Report
 
-__all__ = ["CARD_FILES", "CARD_VERSION", "card_of", "write_card"]
+__all__ = ["CARD_FILES", "CARD_FORMAT", "CARD_VERSION", "card_of", "write_card"]
 
 CARD_FILES = ("README.md", "card.json", "croissant.json")
-CARD_VERSION = 1
+CARD_FORMAT, CARD_VERSION = "scdd card", 1
 
 
 def write_card(
@@ -121,7 +121,7 @@ def card_of(
     encoder = {name: facts.encoder.get(name) or UNKNOWN for name in ("name", "version", "licence", "hash")}
     stored = syn.uns.get("source")
     return {
-        "format": "scdd card",
+        "format": CARD_FORMAT,
         "format_version": CARD_VERSION,
         "name": info.name or _name(facts, key),
         "description": info.description or f"{syn.n_obs:,} rows x {syn.n_vars:,} genes.",

@@ -13,10 +13,10 @@ import numpy as np
 
 from scdd._about import about
 from scdd._compat import warn
-from scdd.io._card import card_of, card_texts
+from scdd.io._card import CARD_FORMAT, card_of, card_texts
 from scdd.io._folder import check_target, write_folder
 from scdd.io._h5ad import write_h5ad
-from scdd.io._hashes import SUMS, file_fact, sums_text
+from scdd.io._hashes import SUMS, file_fact, read_sums, sums_text
 from scdd.io._info import UNKNOWN, CardInfo
 from scdd.io._licence import licence_id, licence_url
 from scdd.pp._check import check_type
@@ -61,7 +61,7 @@ def export(
     labels_key
         Column of ``obs`` with the classes; see :func:`write_card`.
     overwrite
-        Replace an older folder that this function wrote.
+        Replace an older folder that this function wrote, unless files were put into it.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def export(
     ['CITATION.cff', 'LICENCE.txt', 'README.md', 'SHA256SUMS']
     """
     check_type(syn)
-    target = check_target(folder, overwrite=overwrite, marker=SUMS, what="folder of scdd.io.export")
+    target = check_target(folder, overwrite=overwrite, listed=_listed, what="folder of scdd.io.export")
     info = info if info is not None else CardInfo()
     missing = [name for name in ("licence", "creators", "source") if not getattr(info, name)]
     if missing:
@@ -116,6 +116,16 @@ def fill_folder(
         (folder / SUMS).write_text(sums_text(facts), encoding="utf-8", newline="\n")
 
     return fill
+
+
+def _listed(folder: Path) -> set[str] | None:
+    """Return the names of the files of an exported folder; None where it is none."""
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        sums = read_sums(folder / SUMS)
+    except (OSError, ValueError):  # absent, or of another kind
+        return None
+    return {SUMS, *sums} if isinstance(card, dict) and card.get("format") == CARD_FORMAT else None
 
 
 def _flagged(syn: AnnData) -> AnnData:

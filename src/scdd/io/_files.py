@@ -19,6 +19,7 @@ from scdd.errors import CorruptModelError
 from scdd.io import _folder
 
 FORMAT_VERSION = 1
+_FORMAT = "scdd model"
 _WEIGHTS, _CONFIG, _MANIFEST = "model.safetensors", "config.json", "manifest.json"
 
 
@@ -28,9 +29,10 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool) -> Path:
     Raises
     ------
     scdd.errors.InputError
-        If it exists and is not to be overwritten, or is not a folder of ours, or its parent is missing.
+        If it exists and is not to be overwritten, or is not a folder of ours alone, or its parent is missing or cannot be
+        written to.
     """
-    return _folder.check_target(path, overwrite=overwrite, marker=_MANIFEST, what="saved scdd model")
+    return _folder.check_target(path, overwrite=overwrite, listed=_listed, what="saved scdd model")
 
 
 def write_model(
@@ -51,7 +53,7 @@ def write_model(
     config
         JSON-safe configuration.
     overwrite
-        Replace an older model at this path.
+        Replace an older model at this path, unless files were put into its folder.
 
     Returns
     -------
@@ -75,7 +77,7 @@ def write_model(
         _CONFIG: json.dumps(dict(config), indent=1, ensure_ascii=False).encode(),
     }
     manifest = {
-        "format": "scdd model",
+        "format": _FORMAT,
         "format_version": FORMAT_VERSION,
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
@@ -117,7 +119,7 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
         # a process that was killed between the two renames of write_model leaves the older model, whole, beside its place
         folder = next(iter(_folder.set_aside(folder)), folder)
     manifest = _json(_read(folder, _MANIFEST), folder / _MANIFEST)
-    if manifest.get("format") != "scdd model":
+    if manifest.get("format") != _FORMAT:
         msg = f"{folder} is not a saved scdd model."
         raise CorruptModelError(msg)
     version, hashes = manifest.get("format_version"), manifest.get("sha256")
@@ -140,6 +142,16 @@ def read_model(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], d
         msg = f"{folder / _WEIGHTS} cannot be read: {error}."
         raise CorruptModelError(msg) from error
     return tensors, _json(data[_CONFIG], folder / _CONFIG)
+
+
+def _listed(folder: Path) -> set[str] | None:
+    """Return the names of the files of a saved model; None where it is none."""
+    try:
+        manifest = _json(_read(folder, _MANIFEST), folder / _MANIFEST)
+    except CorruptModelError:
+        return None
+    hashes = manifest.get("sha256")
+    return {_MANIFEST, *hashes} if manifest.get("format") == _FORMAT and isinstance(hashes, dict) else None
 
 
 def _read(folder: Path, name: str) -> bytes:

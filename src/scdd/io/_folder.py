@@ -14,7 +14,9 @@ from scdd.errors import InputError
 __all__ = ["check_target", "remove_folder", "set_aside", "write_folder"]
 
 
-def check_target(path: str | os.PathLike[str], *, overwrite: bool, marker: str, what: str) -> Path:
+def check_target(
+    path: str | os.PathLike[str], *, overwrite: bool, listed: Callable[[Path], set[str] | None], what: str
+) -> Path:
     """Return the folder to write, or raise before any work is done that it cannot be written.
 
     Parameters
@@ -23,26 +25,29 @@ def check_target(path: str | os.PathLike[str], *, overwrite: bool, marker: str, 
         The folder.
     overwrite
         Whether an older one may be replaced.
-    marker
-        File that a folder of ours holds; one without it is never replaced.
+    listed
+        Returns the names of all files that a folder of ours holds, as it tells itself, and None for one that is not ours.
+        Such a folder, and one with further files, is never replaced.
     what
         What such a folder is, for messages: ``"saved scdd model"``.
 
     Raises
     ------
     scdd.errors.InputError
-        If it exists and is not to be overwritten, or is not a folder of ours, or its parent is missing.
+        If it exists and is not to be overwritten, or is not a folder of ours alone, or its parent is missing or cannot be
+        written to.
     """
     target = Path(path).expanduser()
     if target.exists():
         if not overwrite:
             msg = f"{target} exists. Choose another path, or pass overwrite=True."
             raise InputError(msg)
-        if not (target / marker).is_file():
-            msg = f"{target} exists and is not a {what}; it is not overwritten."
-            raise InputError(msg)
+        _require_ours(target, listed(target) if target.is_dir() else None, what)
     if not target.parent.is_dir():
         msg = f"The folder {target.parent} does not exist. Create it first."
+        raise InputError(msg)
+    if not os.access(target.parent, os.W_OK):
+        msg = f"The folder {target.parent} cannot be written to."
         raise InputError(msg)
     return target
 
@@ -63,6 +68,11 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> Path:
     -------
     The folder.
 
+    Raises
+    ------
+    scdd.errors.InputError
+        If no folder can be made there.
+
     Examples
     --------
     >>> write_folder(Path("made"), lambda folder: None).is_dir()
@@ -72,7 +82,7 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> Path:
     hidden, token = _hidden(target), secrets.token_hex(4)
     temporary, old = (target.parent / f"{hidden}-{part}-{token}" for part in ("new", "old"))
     try:
-        temporary.mkdir()
+        _make(temporary)
         fill(temporary)
         for file in sorted(temporary.iterdir()):
             # a handle that may write: Windows flushes no other
@@ -100,6 +110,27 @@ def remove_folder(target: Path) -> None:
     """Remove a folder, and the older ones that a killed process left beside it."""
     shutil.rmtree(target, ignore_errors=True)
     _remove_set_aside(target)
+
+
+def _require_ours(target: Path, known: set[str] | None, what: str) -> None:
+    if known is None:
+        msg = f"{target} exists and is not a {what}; it is not overwritten."
+        raise InputError(msg)
+    more = sorted(entry.name for entry in target.iterdir() if entry.name not in known)
+    if more:
+        msg = (
+            f"{target} holds more than a {what}: {', '.join(more[:5])}{', ...' if len(more) > 5 else ''}. It is not "
+            "overwritten: move these elsewhere first."
+        )
+        raise InputError(msg)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir()
+    except OSError as error:
+        msg = f"The folder {folder.parent} cannot be written to: {error.strerror}."
+        raise InputError(msg) from error
 
 
 def _hidden(target: Path) -> str:
