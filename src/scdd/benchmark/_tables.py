@@ -136,7 +136,7 @@ def margins(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str = "scd
         wide = part.pivot(index=["split", "seed"], columns="method", values="score")
         if ours not in wide:
             continue
-        margin = -wide[[m for m in wide if is_baseline(m, ours)]].sub(wide[ours], axis=0).mean().dropna()
+        margin = wide[[m for m in wide if is_baseline(m, ours)]].rsub(wide[ours], axis=0).mean().dropna()
         if len(margin):
             best = str(margin.idxmin())
             both = wide[[ours, best]].dropna()
