@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import anndata
+import h5py
 import numpy as np
 import pytest
 from anndata import AnnData
@@ -16,6 +17,7 @@ from anndata import AnnData
 import scdd
 from scdd.errors import InputError, InputTypeError, ScddWarning
 from scdd.io import CardInfo, export, read_h5ad
+from scdd.io._cells import read_cells
 
 INFO = CardInfo(source="GEO GSE1", doi="10.1/x", licence="CC0-1.0", creators=("A. Author",))
 FILES = [
@@ -167,6 +169,12 @@ def test_read_h5ad_tells_what_is_wrong(syn: AnnData, tmp_path: Path) -> None:
     (tmp_path / "cut.h5ad").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="fresh copy"):
         read_h5ad(tmp_path / "cut.h5ad")
+    (tmp_path / "newer.h5ad").write_bytes(whole)
+    with h5py.File(tmp_path / "newer.h5ad", "a") as file:
+        file["X"].attrs["encoding-type"] = "csr_matrix_of_tomorrow"
+    for read in (read_h5ad, read_cells):
+        with pytest.raises(InputError, match="cannot be read as h5ad"):
+            read(tmp_path / "newer.h5ad")
     backed = read_h5ad(tmp_path / "syn.h5ad", backed=True)
     assert backed.isbacked
     backed.file.close()

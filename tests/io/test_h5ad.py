@@ -21,6 +21,8 @@ KNOWN = {
     "nullable-integer", "numeric-scalar", "string", "string-array",
 }  # fmt: skip
 
+INFO = scdd.io.CardInfo(source="simulated", licence="CC0-1.0", creators=("A. Author",))
+
 
 def encodings(path: Path) -> set[str]:
     found: set[str] = set()
@@ -54,9 +56,33 @@ def test_old_readers_know_all_that_is_in_the_file(syn: AnnData, tmp_path: Path) 
     assert "nothing" in syn.uns["more"]
 
 
+def test_text_is_plain_wherever_it_is(toy: AnnData, tmp_path: Path) -> None:
+    text = lambda n: pd.array(["a", "b"] * (n // 2), dtype="string")
+    words = lambda index: pd.DataFrame(
+        {"word": text(len(index)), "kind": pd.Categorical(text(len(index)))}, index=index
+    )
+    toy.obs_names = pd.Index(toy.obs_names, dtype="string")
+    toy.obsm["words"], toy.varm["words"] = words(toy.obs_names), words(toy.var_names)
+    toy.uns["deep"] = {
+        "inside": {"words": words(pd.Index(text(4)))},
+        "array": text(4),
+        "kinds": pd.Categorical(text(4)),
+    }
+    toy.uns["missing"] = pd.array(["a", None], dtype="string")
+    path = write_h5ad(toy, tmp_path / "a.h5ad", compat="0.10")
+    assert encodings(path) <= KNOWN
+    back = read_h5ad(path)
+    assert list(back.obs_names) == list(toy.obs_names)
+    for found in (back.obsm["words"], back.varm["words"], back.uns["deep"]["inside"]["words"]):
+        assert found["word"].tolist()[:3] == found["kind"].tolist()[:3] == ["a", "b", "a"]
+    assert list(back.uns["deep"]["array"]) == list(back.uns["deep"]["kinds"]) == ["a", "b"] * 2
+    assert pd.isna(back.uns["missing"]).tolist() == [False, True]
+    assert isinstance(toy.obsm["words"]["word"].dtype, pd.StringDtype)
+    assert export(toy, tmp_path / "shared", info=INFO).is_dir()
+
+
 def test_what_travels_can_be_read_everywhere(toy: AnnData, tmp_path: Path) -> None:
-    info = scdd.io.CardInfo(source="simulated", licence="CC0-1.0", creators=("A. Author",))
-    folder = export(scdd.tl.coreset(toy, 2, "kmeans"), tmp_path / "shared", info=info)
+    folder = export(scdd.tl.coreset(toy, 2, "kmeans"), tmp_path / "shared", info=INFO)
     assert encodings(folder / "syn.h5ad") <= KNOWN
 
 

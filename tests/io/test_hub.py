@@ -79,8 +79,14 @@ def test_damage_and_exchange_are_found(syn: AnnData, api: FakeApi) -> None:
     with pytest.raises(DownloadError, match="not the file that was expected"):
         pull_from_hub("me/cells", sha256="0" * 64, api=api)
     data.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(DownloadError, match="not the file that was expected"):
+    with pytest.raises(DownloadError, match=f"not the file that its SHA256SUMS tells of: SHA-256 .*, told {digest}"):
         pull_from_hub("me/cells", api=api)
+    # the right file beside a list that is wrong
+    data.write_bytes(whole)
+    sums.write_text(told.replace(digest, "0" * 64))
+    with pytest.raises(DownloadError, match=f"its SHA256SUMS tells of: SHA-256 {digest}, told {'0' * 64}"):
+        pull_from_hub("me/cells", sha256=digest, api=api)
+    data.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     # the owner exchanges both: only a hash from elsewhere tells
     sums.write_text(told.replace(digest, hashlib.sha256(data.read_bytes()).hexdigest()))
     with pytest.raises(DownloadError, match=digest):

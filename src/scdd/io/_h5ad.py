@@ -54,15 +54,14 @@ def read_h5ad(path: str | os.PathLike[str], *, backed: bool = False) -> AnnData:
     try:
         with file.open("rb") as handle:
             head = handle.read(len(_SIGNATURE))
-        if head != _SIGNATURE:
-            msg = f"{file} is no h5ad file (no HDF5). Convert it first: adata.write_h5ad(path)."
-            raise InputError(msg)
-        return anndata.read_h5ad(file, backed="r" if backed else None)
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        msg = f"{file} cannot be read as h5ad: {error}. It may be cut off or damaged; take a fresh copy."
+        if head == _SIGNATURE:
+            return anndata.read_h5ad(file, backed="r" if backed else None)
+    # a file that is cut, or of a newer format, raises one of many types
+    except Exception as error:
+        msg = f"{file} cannot be read as h5ad: {error}. It may be cut off, damaged, or of a newer anndata; take a fresh copy."
         raise InputError(msg) from error
+    msg = f"{file} is no h5ad file (no HDF5). Convert it first: adata.write_h5ad(path)."
+    raise InputError(msg)
 
 
 def write_h5ad(
@@ -84,8 +83,8 @@ def write_h5ad(
     path
         The file, ``.h5ad``.
     compat
-        Version of anndata that must be able to read the file. ``"0.10"``: text columns of ``obs`` and ``var`` become
-        categories, and entries of ``uns`` that are None are left out. None: as the anndata that is installed writes.
+        Version of anndata that must be able to read the file. ``"0.10"``: text columns of all tables become categories, arrays
+        of text those of numpy, and entries of ``uns`` that are None are left out. None: as the anndata that is installed writes.
     overwrite
         Replace a file that is there.
 

@@ -158,9 +158,11 @@ def pull_from_hub(
         msg = f"{repo_id} tells no hash of {DATA} in {SUMS}: it was not uploaded by scdd.io.push_to_hub."
         raise DownloadError(msg)
     found = sha256_of(data)
-    expected = told if sha256 is None else sha256.lower()
-    if found != expected or found != told:
-        msg = f"{DATA} of {repo_id} is not the file that was expected: SHA-256 {found}, expected {expected}."
+    if sha256 is not None and found != sha256.lower():
+        msg = f"{DATA} of {repo_id} is not the file that was expected: SHA-256 {found}, expected {sha256.lower()}."
+        raise DownloadError(msg)
+    if found != told:
+        msg = f"{DATA} of {repo_id} is not the file that its {SUMS} tells of: SHA-256 {found}, told {told}."
         raise DownloadError(msg)
     return read_h5ad(data)
 
