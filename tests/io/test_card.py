@@ -15,6 +15,7 @@ from anndata import AnnData
 import scdd
 from scdd.errors import InputError
 from scdd.io import CardInfo, write_card
+from scdd.io._markdown import text
 from scdd.tl import Report
 
 EVIL = '<script>alert("x")</script>'
@@ -143,6 +144,18 @@ def test_what_comes_from_outside_is_text(toy: AnnData, tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in head[1:]] == ["pretty_name", "license", "license_name", "tags"]
     assert all(json.loads(line.split(": ", 1)[1]) for line in head[1:])
     assert read(tmp_path)["label"]["classes"][0]["class"] == EVIL  # JSON holds it as it is
+
+
+@pytest.mark.parametrize("start", ["# ", "- ", "+ ", "1. ", "12) ", "> ", "===", "---", "###"])
+def test_no_value_opens_a_heading_or_a_list(syn: AnnData, tmp_path: Path, start: str) -> None:
+    info = CardInfo(name="My cells", description=f"{start}x" if start.endswith(" ") else start)
+    lines = write_card(syn, tmp_path, info=info).read_text().splitlines()
+    line = next(line for line in lines[lines.index("# My cells") + 3 :] if line)
+    assert re.match(r"\d*\\|&gt;", line), line
+
+
+def test_numbers_in_a_card_are_as_they_are() -> None:
+    assert [text(value) for value in (-0.5, "10.1/x", "2.0", "-x", "#1")] == ["-0.5", "10.1/x", "2.0", "-x", "#1"]
 
 
 def test_nothing_is_replaced_unasked(syn: AnnData, tmp_path: Path) -> None:

@@ -65,6 +65,18 @@ def test_metadata_of_a_deposit(syn: AnnData, tmp_path: Path) -> None:
     assert 'license: "CC0-1.0"' in citation
 
 
+@pytest.mark.parametrize("doi", ["https://doi.org/10.1/x", "DOI:10.1/x", "doi 10.1/x", "www.doi.org/10.1/x", " 10.1/x"])
+def test_doi_and_licence_are_told_as_metadata_write_them(syn: AnnData, tmp_path: Path, doi: str) -> None:
+    info = CardInfo(source="s", doi=doi, licence="cc-by-4.0", creators=("A",))
+    folder = export(syn, tmp_path / "a", info=info)
+    citation = (folder / "CITATION.cff").read_text()
+    assert 'license: "CC-BY-4.0"' in citation
+    assert '"doi": "10.1/x"' in citation
+    told = json.loads((folder / "zenodo.json").read_text())["metadata"]
+    assert (told["license"], told["related_identifiers"][0]["identifier"]) == ("cc-by-4.0", "10.1/x")
+    assert json.loads((folder / "croissant.json").read_text())["isBasedOn"] == "https://doi.org/10.1/x"
+
+
 def test_without_a_licence_nothing_is_open(syn: AnnData, tmp_path: Path) -> None:
     with pytest.warns(ScddWarning, match="licence, creators, source"):
         folder = export(syn, tmp_path / "a")

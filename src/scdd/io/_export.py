@@ -18,7 +18,7 @@ from scdd.io._folder import check_target, write_folder
 from scdd.io._h5ad import write_h5ad
 from scdd.io._hashes import SUMS, file_fact, read_sums, sums_text
 from scdd.io._info import UNKNOWN, CardInfo
-from scdd.io._licence import licence_id, licence_url
+from scdd.io._licence import bare_doi, licence_id, licence_spdx, licence_url
 from scdd.pp._check import check_type
 
 if TYPE_CHECKING:
@@ -146,8 +146,8 @@ def _citation(card: Mapping[str, Any]) -> str:
         "authors": [{"name": name} for name in card["creators"] or [UNKNOWN]],
         "abstract": f"{card['nature']} {card['description']}",
     }
-    if licence_id(source["licence"]):
-        told["license"] = source["licence"]
+    if licence_spdx(source["licence"]):
+        told["license"] = licence_spdx(source["licence"])
     told |= {"version": card["version"], "date-released": card["published"]}
     if card["homepage"] != UNKNOWN:
         told["url"] = card["homepage"]
@@ -162,7 +162,7 @@ def _citation(card: Mapping[str, Any]) -> str:
     if source["name"] != UNKNOWN or source["doi"] != UNKNOWN:
         reference = {"type": "data", "title": source["name"], "authors": [{"name": UNKNOWN}]}
         if source["doi"] != UNKNOWN:
-            reference["doi"] = source["doi"]
+            reference["doi"] = bare_doi(source["doi"])
         if source["citation"] != UNKNOWN:
             reference["notes"] = source["citation"]
         references.insert(0, reference)
@@ -207,5 +207,5 @@ def _zenodo(card: Mapping[str, Any]) -> dict[str, Any]:
     else:
         told["access_conditions"] = f"Licence of the source: {html.escape(source['licence'])}. Ask its owners first."
     if source["doi"] != UNKNOWN:
-        told["related_identifiers"] = [{"identifier": source["doi"], "relation": "isDerivedFrom"}]
+        told["related_identifiers"] = [{"identifier": bare_doi(source["doi"]), "relation": "isDerivedFrom"}]
     return {"metadata": told}

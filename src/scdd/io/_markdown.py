@@ -16,6 +16,10 @@ from scdd.pl._palette import ellipsis
 __all__ = ["markdown", "text"]
 
 _MOST = 2000  # lines of the table of classes
+_MARKS = re.compile(r"([\\`*_{}\[\]|~$!])")
+_FIRST = re.compile(
+    r"^(\d*)(#+|[-+]|=+|-{2,}|[.)])(?=\s|$)"
+)  # what opens a heading or an item at the start of a line
 
 
 def markdown(card: Mapping[str, Any]) -> str:
@@ -36,12 +40,13 @@ def text(value: Any) -> str:
 
     Examples
     --------
-    >>> text("<b>|x_y"), text(None), text(0.5)
-    ('&lt;b&gt;\\|x\\_y', 'unknown', '0.5')
+    >>> text("<b>|x_y"), text(None), text(0.5), text("1. x")
+    ('&lt;b&gt;\\|x\\_y', 'unknown', '0.5', '1\\. x')
     """
     if value is None:
         return UNKNOWN
-    return re.sub(r"([\\`*_{}\[\]|~$!])", r"\\\1", html.escape(ellipsis(str(value), 2000), quote=False))
+    plain = _MARKS.sub(r"\\\1", html.escape(ellipsis(str(value), 2000), quote=False))
+    return _FIRST.sub(r"\1\\\2", plain)
 
 
 def _head(card: Mapping[str, Any]) -> str:
