@@ -139,7 +139,7 @@ class ScviEncoder(Encoder):
 
         match, latent, obs = self.match(cells), ScviLatent(self.model.registry), obs_of(cells)
         network = self._network(latent, device_name(device))
-        out = np.empty((cells.source.n_obs, int(network.n_latent)), dtype=np.float32)
+        out = np.empty((cells.source.n_obs, int(network.n_latent)), dtype=np.float32)  # type: ignore[arg-type]
         with torch.inference_mode():
             for index, counts in cells.source.blocks(batch_size):
                 known, part = match.align(counts), None if obs is None else obs.iloc[index]

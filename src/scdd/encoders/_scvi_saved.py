@@ -126,7 +126,7 @@ class SavedScviEncoder(CheckpointEncoder):
             msg = f"{path} cannot be loaded by scvi-tools {scvi.__version__}: {type(error).__name__}: {error}"
             raise EncoderError(msg) from error
         module = self._latent.freeze(model.module)
-        self.info = replace(self.info, n_vocabulary=len(self.genes), dim=int(module.n_latent))
+        self.info = replace(self.info, n_vocabulary=len(self.genes), dim=int(module.n_latent))  # type: ignore[arg-type]
         return module
 
     def encode(self, cells: Cells, *, batch_size: int | None = None, device: str = "cpu") -> NDArray[np.float32]:

@@ -17,9 +17,7 @@ __all__ = ["markdown", "text"]
 
 _MOST = 2000  # lines of the table of classes
 _MARKS = re.compile(r"([\\`*_{}\[\]|~$!])")
-_FIRST = re.compile(
-    r"^(\d*)(#+|[-+]|=+|-{2,}|[.)])(?=\s|$)"
-)  # what opens a heading or an item at the start of a line
+_FIRST = re.compile(r"^(\d*)(#+|[-+]|=+|-{2,}|[.)])(?=\s|$)")  # what opens a heading or an item at the start of a line
 
 
 def markdown(card: Mapping[str, Any]) -> str:
