@@ -2,8 +2,8 @@
 
     python scripts/base_page.py
 
-Tables come from ``docs/_static/base/*.csv``, which scripts/encoder_probe.py, scripts/base_distil.py and
-scripts/encoder_speed.py make; nothing in them is typed.
+Tables come from ``docs/_static/base/*.csv``, which scripts/encoder_probe.py and scripts/base_distil.py make; nothing in
+them is typed.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ syn = scdd.tl.distill(adata, encoder="scdd-base")
 ```
 
 `encoder="auto"` takes it where cells are few: at most 50 in the median class, genes with at least 90 % of their counts known
-to it, and no cell without any. Elsewhere `"auto"` is `"self"`; with many cells the two are level. The published figures of
-`scdd` use `encoder="self"`, and a result names its encoder, with the studies that it has seen.
+to it, and no cell without a count of a known gene. Elsewhere `"auto"` is `"self"`; with many cells the two are level. The
+published figures of `scdd` use `encoder="self"`, and a result names its encoder, with the studies that it has seen.
 
 ## What it is
 
@@ -78,7 +78,8 @@ its genes, and for its class among those of its data set, and keeps the batches 
 
 Genes are matched by symbols in capitals, as for every encoder ([](encoders.md)); a mouse gene finds its human namesake by
 name, not by orthology. At least 100 genes and half of the counts must be found; `attrs["genes"]` of the table and
-`uns["scdd"]["encoder"]` of a result tell how many were.
+`uns["scdd"]["encoder"]` of a result tell how many were. How many cells a second it embeds stands beside the others in
+[Encoders](encoders.md#the-facts).
 
 ## What it was trained on
 
@@ -114,10 +115,6 @@ Ten rows of each class, macro-F1 on held-out cells, mean of the models of the pa
 From all cells:
 
 {distil_all}
-
-## How fast is it?
-
-{speed}
 
 ## Your own
 
@@ -248,19 +245,6 @@ def distil_table(path: Path) -> str:
     return "\n".join(lines)
 
 
-def speed_table(path: Path) -> str:
-    """Return cells per second."""
-    if not path.is_file():
-        return NOT_MEASURED.format("everything", "scripts/encoder_speed.py")
-    table = pd.read_csv(path)
-    numbers = [name for name in table.columns if name not in ("encoder", "device", "dim")]
-    lines = [f"| encoder | {' | '.join(numbers)} |", "|---|" + "---|" * len(numbers)]
-    for _, row in table.iterrows():
-        lines.append(f"| {row['encoder']} | {' | '.join(f'{row[name]:,.0f}' for name in numbers)} |")
-    intro = "On two cores, whole calls of {func}`scdd.tl.embed`, all genes of the bundled pancreas:"
-    return "\n".join([intro, "", *lines])
-
-
 def data_table(card: dict) -> str:
     """Return the data sets of a card as a table."""
     lines = ["| data set | cells | genes in the vocabulary | classes | study | licence |", "|---|---|---|---|---|---|"]
@@ -272,18 +256,22 @@ def data_table(card: dict) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Write the page."""
+def page() -> str:
+    """Return the page."""
     encoder = scdd.encoders.get("scdd-base")
     card = encoder.card
-    text = TEXT.format(
+    return TEXT.format(
         n_genes=len(encoder.genes), dim=encoder.info.dim, data=data_table(card), seconds=card["seconds"],
         megabytes=sum(file.stat().st_size for file in encoder.files) / 1e6, n_steps=card["config"]["n_steps"],
         protocol=PROTOCOL, probe=probe_table(FOLDER / "probe.csv", TEST),
         loo=probe_table(FOLDER / "loo.csv", TRAINING),
-        distil=distil_table(FOLDER / "distil.csv"), distil_all=distil_table(FOLDER / "distil_all.csv"), speed=speed_table(FOLDER / "speed.csv"),
+        distil=distil_table(FOLDER / "distil.csv"), distil_all=distil_table(FOLDER / "distil_all.csv"),
     )  # fmt: skip
-    write_text(PAGE, text)
+
+
+def main() -> None:
+    """Write the page."""
+    write_text(PAGE, page())
 
 
 if __name__ == "__main__":
