@@ -1,11 +1,13 @@
 """Every block of Python in README and documentation runs, and every command, on few cells and with a small budget.
 
-A page is one session: its blocks run one after the other, with the names that its prose takes for granted. A block below a comment
-``<!-- not run: why -->``, or inside a dropdown (recipes for other packages), is compiled only.
+A page is one session: its blocks run one after the other, with the names that its prose takes for granted; other packages it
+imports itself, and a page of ``how_to`` takes nothing for granted. A block below a comment ``<!-- not run: why -->``, or
+inside a dropdown (recipes for other packages), is compiled only.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import warnings
@@ -27,6 +29,8 @@ FENCE = re.compile(r"^(?:<!-- not run: (?P<why>.+?) -->\n)?```(?P<kind>python|ba
 DROPDOWN = re.compile(r"^::::\{dropdown\}.*?^::::$", re.M | re.S)
 QUICK = ("README.md", "index.md", "report_and_sharing.md", "scdd_base.md", "what_is_distillation.md")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("[hu]*/*.md"))]
+
+PACKAGES = {"ad", "anndata", "np", "pd", "plt", "sc", "Path"}
 
 pytestmark = pytest.mark.usefixtures("small_budget")
 
@@ -68,10 +72,6 @@ def few() -> AnnData:
 @pytest.fixture(scope="module")
 def session(few: AnnData, small_budget: None) -> dict[str, Any]:
     """Return the names that pages take for granted."""
-    import anndata
-    import pandas as pd
-    import scanpy as sc
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         train, test = (few[cells].copy() for cells in scdd.pp.split(few, donor_key="donor"))
@@ -80,8 +80,7 @@ def session(few: AnnData, small_budget: None) -> dict[str, Any]:
     info = scdd.io.CardInfo(source="GEO GSE84133", licence="CC0-1.0", creators=("A. Author",))
     encoder, embedding = scdd.encoders.get("scdd-base"), few.X[:, :5].toarray()
     names = {"adata": few, "train": train, "test": test, "adata_test": test, "syn": syn, "report": report, "info": info}
-    names |= {"encoder": encoder, "embedding": embedding}
-    return names | {"np": np, "pd": pd, "sc": sc, "anndata": anndata, "scdd": scdd, "Path": Path}
+    return names | {"encoder": encoder, "embedding": embedding, "scdd": scdd}
 
 
 @pytest.fixture
@@ -117,7 +116,8 @@ def cases() -> Iterator[Any]:
 def test_the_blocks_of_a_page(page: Path, folder: Path, session: dict[str, Any]) -> None:
     from scdd import cli
 
-    names = {"__name__": "page"} | {name: copied(value) for name, value in session.items()}
+    granted = {} if page.parent.name == "how_to" else session
+    names = {"__name__": "page"} | {name: copied(value) for name, value in granted.items()}
     for block in blocks(page):
         if block.kind == "python":
             # blank lines in front: a traceback tells the line of the page
@@ -131,3 +131,41 @@ def test_the_blocks_of_a_page(page: Path, folder: Path, session: dict[str, Any])
                 if "-o" in arguments:  # what an earlier block wrote
                     Path(arguments[arguments.index("-o") + 1]).unlink(missing_ok=True)
                 assert cli.main(arguments) == 0, f"{page.name}: scdd {' '.join(arguments)}"
+
+
+def taken_and_given(code: str) -> tuple[set[str], set[str]]:
+    """Return the names that a block takes, and those that it imports or assigns."""
+    nodes = list(ast.walk(ast.parse(code)))
+    given = {
+        alias.asname or alias.name
+        for node in nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    given |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    return {node.id for node in names if isinstance(node.ctx, ast.Load)}, given
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.relative_to(ROOT).as_posix()) for page in PAGES])
+def test_a_page_imports_what_it_takes(page: Path) -> None:
+    """What is pasted runs: packages are imported on the page, and a page of ``how_to`` defines its cells too."""
+    needed = PACKAGES | ({"adata", "scdd", "syn", "train", "test"} if page.parent.name == "how_to" else set())
+    known: set[str] = set()
+    for block in blocks(page):
+        if block.kind == "python" and block.runs:
+            taken, given = taken_and_given(block.code)
+            known |= given
+            assert not (taken & needed) - known, f"{page.name}, line {block.line + 1}"
+
+
+def test_limits_quote_what_the_benchmark_says() -> None:
+    """The shares of 10 rows a class stand in the README, made from the results, and in words on the page of limits."""
+    (line,) = (
+        line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| 10 |")
+    )
+    shares = re.findall(r"(\d+)%", line)
+    text = " ".join((ROOT / "docs" / "user_guide" / "limits.md").read_text(encoding="utf-8").split())
+    told = re.search(r"reached (\d+) % of the score of all cells, and (\d+) % of that of all cells with balanced", text)
+    assert told is not None
+    assert list(told.groups()) == shares
