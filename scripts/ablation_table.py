@@ -123,7 +123,7 @@ class Variant:
     def __call__(self, training: Training, n: int, seed: int) -> Made:
         """Return the rows."""
         model, _ = trained(training, seed)
-        syn = model.distill(n, preset=self.config, seed=seed, progress=False)
+        syn = model.distill(n, preset=self.config, small_class="cap", seed=seed, progress=False)
         labels = pd.Index(training.class_names).get_indexer(syn.obs[training.labels_key].astype(str))
         return Made(sp.csr_matrix(syn.X), labels)
 

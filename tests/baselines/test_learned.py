@@ -99,6 +99,8 @@ def test_published_and_tuned_start_and_step_as_they_say(name: str) -> None:
     else:
         assert config.start == ("noise" if name == "dc" else "real")
         assert (config.leash, config.relative, config.unit) == (0.0, False, "overall")
+    if name in ("dc", "dsa"):  # rates of the papers; the others would diverge
+        assert (config.lr, config.momentum, config.full_rate_rows) == (0.1, 0.5, 1)
 
 
 def _still(**options: object) -> Learned:

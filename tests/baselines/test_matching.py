@@ -65,8 +65,7 @@ def test_dm_recovers_class_means(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["dc", "dc-tuned", "dsa", "dsa-tuned"])
 def test_dc_lowers_the_gradient_distance_on_unseen_networks(name: str) -> None:
-    tuned = name.endswith("tuned")
-    problem, before, after = _learn(name, "real", steps=60, hidden=(32,), **({} if tuned else {"lr": 0.5}))
+    problem, before, after = _learn(name, "real", steps=60, hidden=(32,))
     objective, x, y = _unseen("gradient", GradientConfig(hidden=(32,), stages=(0,)))
     assert _mean_loss(objective, problem, after, x, y) < 0.95 * _mean_loss(objective, problem, before, x, y)
 

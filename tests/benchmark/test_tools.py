@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+import scdd
 from scdd.benchmark import METHODS, run
+from scdd.benchmark._cost import Cost
 from scdd.benchmark._prepare import Training, prepare_training
 from scdd.datasets import simulate
 from scdd.metrics import TEST_MODELS, utility
 
-from ._toy import OPTIONS, TOY
+from ._toy import OPTIONS, TOY, load
 
 MORE = ["Centroid", "LinearSVM", "LightGBM", "CellTypist", "scANVI"]
 
@@ -121,3 +123,18 @@ def test_they_run_in_the_benchmark() -> None:
     options = OPTIONS | {"models": ["LinearSVM", "Centroid"], "n": [2]}
     table = run(TOY, ["geosketch", "scvalue", "rded", "random_donor"], **options)
     assert (table["status"] == "ok").all(), table["message"].unique()
+
+
+@pytest.mark.filterwarnings("ignore:1 classes got only as many rows")
+def test_all_methods_make_as_many_rows_of_a_small_class() -> None:
+    """A class of four cells gives four rows, whoever makes them: more would be another class size to the models."""
+    adata = load()
+    few = np.flatnonzero(adata.obs["cell_type"] == "class_0")[4:]
+    adata = adata[np.setdiff1d(np.arange(adata.n_obs), few)].copy()
+    training = prepare_training(adata, labels_key="cell_type", donor_key=None, seed=0)
+    model = scdd.model.SCDD.from_checked(scdd.pp.check(training.adata), encoder="self", seed=0)
+    model.train(max_epochs=1, progress=False)
+    training.models["scdd", 0] = (model, Cost())
+    for name in ("scdd", "random", "dc", "dm-tuned", "kmeans"):
+        made = METHODS.get(name).run(training, 6, 0)
+        assert np.bincount(made.labels).tolist() == [4, 6, 6], name

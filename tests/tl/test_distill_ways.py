@@ -186,7 +186,7 @@ def test_a_model_takes_its_cells_as_it_took_them_before(small: AnnData, tmp_path
     cells.obs.iloc[:7, cells.obs.columns.get_loc("cell_type")] = np.nan
     with pytest.warns(ScddWarning, match="7 cells without a label"):
         checked = scdd.pp.check(cells, unlabeled="drop")
-        model = scdd.model.SCDD.from_checked(checked, cells)
+    model = scdd.model.SCDD.from_checked(checked, cells)
     model.train(progress=False)
     model.save(tmp_path / "m")
     own = model.distill(1, preset="fast", progress=False)

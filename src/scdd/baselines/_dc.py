@@ -101,5 +101,6 @@ class DCMatching:
         self.objective.set_network(self._trainee.network)  # type: ignore[attr-defined]
 
 
-BASELINES.register("dc")(Learned("dc", DCMatching, DCConfig(start="noise", steps=150)))
+# the rate as published: a loss of angles moves a single row no faster than ten
+BASELINES.register("dc")(Learned("dc", DCMatching, DCConfig(start="noise", steps=300, full_rate_rows=1)))
 BASELINES.register("dc-tuned")(Learned("dc-tuned", DCMatching, DCConfig(**tuned(loops=()))))

@@ -45,5 +45,5 @@ class DSAMatching(DCMatching):
         return drawn(x)
 
 
-BASELINES.register("dsa")(Learned("dsa", DSAMatching, DSAConfig(start="real", steps=150)))
+BASELINES.register("dsa")(Learned("dsa", DSAMatching, DSAConfig(start="real", steps=300, full_rate_rows=1)))
 BASELINES.register("dsa-tuned")(Learned("dsa-tuned", DSAMatching, DSAConfig(**tuned(loops=()))))

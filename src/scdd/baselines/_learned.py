@@ -43,7 +43,7 @@ class LearnConfig:
         Rate in these units; the momentum is that of SGD.
     full_rate_rows
         SGD moves rows of a class with fewer rows more slowly, in proportion: the gradient of a mean is shared by its rows,
-        so that a rate that is stable for 10 rows is not for 1.
+        so that a rate that is stable for 10 rows is not for 1. 1: the rate as it is.
     steps
         Steps of the rows: the budget, the same on every machine.
     leash

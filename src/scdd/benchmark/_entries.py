@@ -17,6 +17,7 @@ from scdd.benchmark._prepare import Training
 from scdd.benchmark._scvi import SCVI_SETTINGS, make_scvi
 
 _ONE_ROW = ("class_mean", "class_mean_log")
+_SMALL_CLASS = "cap"  # at most as many rows of a class as it has cells, as all other methods make
 _WITH_DONORS = "counts, labels and donors of the training cells"
 
 
@@ -48,6 +49,7 @@ class _Scdd:
                 labels_key=training.labels_key,
                 donor_key=training.donor_key,
                 preset=self.preset,
+                small_class=_SMALL_CLASS,
                 model=model,
                 seed=seed,
                 progress=False,
@@ -95,7 +97,7 @@ def _preset_settings(preset: str) -> dict[str, Any]:
     from scdd.distill import resolve_config
     from scdd.train import TrainConfig
 
-    return asdict(resolve_config(preset)) | {"training": asdict(TrainConfig())}
+    return asdict(resolve_config(preset)) | {"small_class": _SMALL_CLASS, "training": asdict(TrainConfig())}
 
 
 def _register(method: Method) -> None:
