@@ -19,7 +19,6 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 import scdd
-from scdd._report._words import percent
 from scdd.errors import GeneError, InputError, InputTypeError, LabelError, ScddWarning
 from scdd.tl import Report
 
@@ -106,25 +105,6 @@ def test_the_page_is_whole_and_needs_no_network(cells: tuple[AnnData, AnnData], 
         assert part.lower() in text.lower(), part
 
 
-def test_nothing_is_replaced_or_made_unasked(
-    cells: tuple[AnnData, AnnData], made: AnnData, told: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = told.save(tmp_path / "report.html")
-    path.write_text("mine")
-    # before any work is done
-    monkeypatch.setattr("scdd.tl._report.build_report", lambda *args, **options: told)
-    for write in (told.save, lambda at, **more: scdd.tl.report(cells[0], made, path=at, **more)):
-        with pytest.raises(InputError, match="overwrite=True"):
-            write(path)
-        assert path.read_text() == "mine"
-        with pytest.raises(InputError, match="does not exist"):
-            write(tmp_path / "new" / "report.html")
-        write(path, overwrite=True)
-        assert path.read_text(encoding="utf-8") == told.html
-        path.write_text("mine")
-    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
-
-
 def test_same_seed_same_page(cells: tuple[AnnData, AnnData], made: AnnData, told: Report) -> None:
     again = scdd.tl.report(cells[0], made, adata_test=cells[1], **QUICK)
     assert again.html == told.html
@@ -160,16 +140,6 @@ def test_repr_tells_the_three_scores(told: Report) -> None:
 def test_json_is_json(told: Report) -> None:
     text = json.dumps(told.to_json(), allow_nan=False)
     assert json.loads(text)["scores"]["diagnostic"] == 1
-
-
-def test_percentages_do_not_flatter() -> None:
-    assert [percent(x) for x in (1.0, 0.99996, 0.0, 1.00001, float("nan"))] == [
-        "100 %",
-        "99.9 %",
-        "0.0 %",
-        "100.1 %",
-        "-",
-    ]
 
 
 # -- what is no set of ours -------------------------------------------------------------------------------------------
