@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from scdd._budget import SmallClass
 from scdd._rng import stream
 from scdd.baselines import BASELINES, random_by_donor
 from scdd.benchmark._cost import Cost, measured
@@ -17,7 +18,7 @@ from scdd.benchmark._prepare import Training
 from scdd.benchmark._scvi import SCVI_SETTINGS, make_scvi
 
 _ONE_ROW = ("class_mean", "class_mean_log")
-_SMALL_CLASS = "cap"  # at most as many rows of a class as it has cells, as all other methods make
+_SMALL_CLASS: SmallClass = "cap"  # at most as many rows of a class as it has cells, as all other methods make
 _WITH_DONORS = "counts, labels and donors of the training cells"
 
 
