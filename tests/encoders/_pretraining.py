@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import scipy.sparse as sp
 from anndata import AnnData
 
 from scdd.encoders import PretrainConfig, ScddBaseEncoder, Study, pretrain
+from scdd.encoders._pretrain._corpus import Corpus, build_corpus, choose_genes
+from scdd.encoders._pretrain._open import open_study
+from scdd.encoders._pretrain._train import Pretraining
 
 SMALL = PretrainConfig(
     n_steps=12, cells_per_study=16, dim=8, hidden=24, predicted=40, checkpoint_every=5, n_genes=300, lr=1e-3
@@ -68,3 +72,21 @@ def small(folder: Path, **options: Any) -> ScddBaseEncoder:
     """Train for a few steps."""
     options = {"config": SMALL, "progress": False, "device": "cpu"} | options
     return pretrain(studies(folder), folder / "encoder", **options)
+
+
+def corpus_of(folder: Path) -> Corpus:
+    """Open the three data sets, and bring them to one vocabulary."""
+    sets = [open_study(study) for study in studies(folder)]
+    return build_corpus(sets, choose_genes(sets, n_genes=400, min_cells=3))
+
+
+def checkpoint(
+    data: list[Any], target: Path, config: PretrainConfig, monkeypatch: pytest.MonkeyPatch, *, at: int
+) -> Path:
+    """Stop a training at a step, and return its checkpoint."""
+    run = Pretraining.run
+    with monkeypatch.context() as patch:
+        patch.setattr(Pretraining, "run", lambda self, save, progress: (save(run(self, save=save, until=at)), 1 / 0))
+        with pytest.raises(ZeroDivisionError):
+            pretrain(data, target, config=config, device="cpu", progress=False)
+    return target.with_name(f"{target.name}.training")
