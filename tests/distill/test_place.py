@@ -61,3 +61,16 @@ def test_fewer_cells_than_rows(n_cells: int):
     assert np.isfinite(of.latents).all()
     assert set(of.pairs[1]) <= set(range(n_cells))
     assert np.bincount(of.nearest, minlength=10).sum() == n_cells
+
+
+@pytest.mark.parametrize("init", ["kmeans", "herding", "random_cells"])
+def test_rows_beyond_the_cells_stand_for_one_too(init: str):
+    """Of a class with fewer cells than rows the decoder knows least: no row is left to it alone."""
+    z = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    few = place(z, np.full(3, "denoised"), init, np.random.default_rng(1))
+    many = place(z, np.full(10, "denoised"), init, np.random.default_rng(1))
+    assert set(many.pairs[0]) == set(range(10))
+    for row in range(3, 10):
+        (cell,) = many.pairs[1][many.pairs[0] == row]
+        np.testing.assert_allclose(many.latents[row], z[cell], atol=1e-5)
+    np.testing.assert_array_equal(few.latents[:1], many.latents[:1])

@@ -75,6 +75,9 @@ def place(z: NDArray[np.float32], kind: NDArray[np.str_], init: str, rng: np.ran
             of = among[distance[:, among].argmin(axis=1)]
             mine = np.flatnonzero(of >= start)
             pairs.append(np.stack([of[mine], mine]))
+    # where rows are more than cells: the decoder alone knows little of a small class
+    alone = np.setdiff1d(prototypes, np.concatenate(pairs, axis=1)[0])
+    pairs.append(np.stack([alone, distance[:, alone].argmin(axis=0)]))
     return Places(latents, distance.argmin(axis=1), np.concatenate(pairs, axis=1))
 
 
