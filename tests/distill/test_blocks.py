@@ -67,6 +67,7 @@ def test_plan_is_nested_and_follows_its_seed():
 
 def test_kinds():
     assert row_kinds(5, "mix", 1).tolist() == ["denoised", "noisy", "denoised", "noisy", "denoised"]
+    assert row_kinds(4, "half", 10**6).tolist() == ["denoised", "noisy", "denoised", "noisy"]
     assert row_kinds(3, "plain", 100).tolist() == ["plain"] * 3
     with pytest.raises(InputError, match="Unknown rendering 'smooth'"):
         row_kinds(1, "smooth", 100)

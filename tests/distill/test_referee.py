@@ -10,7 +10,7 @@ import pytest
 from scdd.data import MemorySource, SubsetSource
 from scdd.distill import PRESETS, CalibrationConfig, DistillConfig, RefineConfig, distill
 from scdd.distill import _start as start_module
-from scdd.distill._referee import MODELS, Referee, inner_split, inner_splits
+from scdd.distill._referee import Referee, inner_split, inner_splits
 from scdd.distill._refine import RefineResult
 from scdd.distill._task import Finish, Task
 
@@ -25,6 +25,9 @@ CONFIG = DistillConfig(
     refine=RefineConfig(n_steps=2, checkpoints=(1, 2)),
     margin=0.01,
 )
+
+
+MODELS = CONFIG.referee_models
 
 
 @pytest.fixture
@@ -87,7 +90,9 @@ def test_many_small_classes_still_get_scores():
     source = toy(labels)
     split = inner_split(source, seed=0)
     if split is not None:
-        scores = Referee(source, split, np.ones(6, bool), seed=0).scores(source.rows(split.train), labels[split.train])
+        scores = Referee(source, split, np.ones(6, bool), models=MODELS, seed=0).scores(
+            source.rows(split.train), labels[split.train]
+        )
         assert np.isfinite(list(scores.values())).all()
 
 
@@ -104,7 +109,7 @@ def test_real_rows_score_high_and_mislabelled_rows_low():
     split = inner_split(source, seed=0)
     hvg = np.zeros(source.n_vars, bool)
     hvg[world().module.hvg.numpy()] = True
-    referee = Referee(source, split, hvg, seed=0)
+    referee = Referee(source, split, hvg, models=MODELS, seed=0)
     rows, labels = source.rows(split.train), source.labels[split.train].astype(int)
     good, bad = referee.scores(rows, labels), referee.scores(rows, (labels + 1) % 4)
     assert set(good) == set(MODELS)
@@ -315,3 +320,35 @@ def test_judges_have_no_part_in_how_rows_are_written():
         rendered = task.render(SubsetSource(source, split.train), task.start(split.train), Finish())
         rows.append(rendered.counts.toarray())
     np.testing.assert_array_equal(*rows)
+
+
+@pytest.mark.usefixtures("one_split")
+@pytest.mark.parametrize("better", [True, False])
+def test_noisy_rows_are_taken_where_they_help(monkeypatch: pytest.MonkeyPatch, better: bool):
+    """The rows of the result are placed and written as those that were judged."""
+    seen = []
+
+    def scores(self, counts, labels):
+        seen.append((self.models, counts))
+        return dict.fromkeys(self.models, 0.9 if better and len(seen) == 2 else 0.5)
+
+    monkeypatch.setattr(Referee, "scores", scores)
+    models = ("LR", "SVM")
+    config = replace(CONFIG, objective=None, rendering_options=("half",), referee_models=models, margin=0.0)
+    w = world()
+    result = distill(w.module, w.source, w.latents, np.full(4, 4), config=config, seed=0)
+    assert [of[0] for of in seen] == [models, models]
+    assert result.record["inner"]["rendering"] == ["mix", "half"]
+    rendering = "half" if better else "mix"
+    assert result.record["rendering"] == rendering
+    plain = replace(config, referee=False, rendering=rendering)
+    expected = distill(w.module, w.source, w.latents, np.full(4, 4), config=plain, seed=0)
+    np.testing.assert_array_equal(result.counts.toarray(), expected.counts.toarray())
+    assert (result.plan.kind == "noisy").sum() == (8 if better else 0)
+
+
+def test_one_row_a_class_has_one_rendering():
+    w = world()
+    config = replace(CONFIG, objective=None, rendering_options=("half",))
+    result = distill(w.module, w.source, w.latents, np.full(4, 1), config=config, seed=0)
+    assert set(result.record["inner"]["rendering"]) == {"mix"}

@@ -38,7 +38,11 @@ class DistillConfig:
         :mod:`scdd.distill._evidence`); None: no correction.
     rendering
         ``"mix"`` (denoised rows; noisy ones among them where they are many for the cells of a class, see
-        ``row_kinds`` in :mod:`scdd.distill`), or a name in :data:`scdd.distill.RENDERERS`.
+        ``row_kinds`` in :mod:`scdd.distill`), ``"half"`` (every other row is noisy), or a name in
+        :data:`scdd.distill.RENDERERS`.
+    rendering_options
+        Other renderings that the referee may prefer: where classes are near to each other, kernel machines that never saw how
+        cells vary are lost.
     spread
         How far the denoised rows of a class go from the first of them, its mean, to their own centres, in [0, 1]; less
         far where classes are near to each other (see :mod:`scdd.distill._levels`).
@@ -56,6 +60,8 @@ class DistillConfig:
         Let an inner held-out split decide (by donor, where donors are known): the codes are refined, the calibration is
         dropped, guidance or spread are changed only where models trained on such rows are better by the margin. Without
         it all is done as it is given, the whole refinement too.
+    referee_models
+        Models of :data:`scdd.metrics.TEST_MODELS` whose mean score decides.
     referee_splits
         Number of such splits, over which scores are averaged; three, if there are so many, where each holds out one
         donor.
@@ -74,12 +80,14 @@ class DistillConfig:
     prior_cells: float | None = 5.0
     prior_counts: float = 10.0
     rendering: str = "mix"
+    rendering_options: tuple[str, ...] = ()
     spread: float = 0.5
     spread_options: tuple[float, ...] = (1.0,)
     levels: float = 0.75
     calibration: CalibrationConfig | None = field(default_factory=CalibrationConfig)
     generator: str = "scdg"
     referee: bool = True
+    referee_models: tuple[str, ...] = ("LR", "kNN", "RF")
     referee_splits: int = 1
     margin: float = 0.01
     refine: RefineConfig = field(default_factory=RefineConfig)
@@ -97,6 +105,8 @@ PRESETS.register("best")(
     DistillConfig(
         guidance_options=(0.0, 0.25),
         spread_options=(0.5, 1.0),
+        rendering_options=("half",),
+        referee_models=("LR", "kNN", "RF", "SVM"),
         referee_splits=5,
         margin=0.005,
         refine=RefineConfig(n_steps=120, checkpoints=(20, 60, 120)),

@@ -26,6 +26,8 @@ class Choice:
         Guidance of the rows.
     n_steps
         Steps of the refinement; 0: none.
+    rendering
+        Rendering of the rows; None: as configured.
     finish
         Spread and calibration.
     scores
@@ -34,14 +36,15 @@ class Choice:
 
     guidance: float
     n_steps: int = 0
+    rendering: str | None = None
     finish: Finish = field(default_factory=Finish)
     scores: dict[str, list[Any]] = field(default_factory=dict, compare=False)
 
 
 def decide(task: Task) -> Choice:
-    """Choose guidance, refinement, spread and calibration: what makes models best on held-out donors.
+    """Choose guidance, rendering, refinement, spread and calibration: what makes models best on held-out donors.
 
-    Candidates are made from the inner training cells alone, with the module as it is. First the codes (guidance and
+    Candidates are made from the inner training cells alone, with the module as it is. First the codes (guidance, rendering,
     refinement) are chosen, then, with these, how they are written. Rows that are not refined and otherwise as configured
     are preferred: another candidate must beat them by the margin, because a difference below it is noise. Where too few
     cells are left to judge, they stay.
@@ -95,7 +98,12 @@ def most_steps(config: DistillConfig, source: Source, *, seed: int) -> int:
     refined = config.refine.n_steps if config.objective is not None else 0
     if not config.referee:
         return refined + 1
-    codes = 1 + len(config.guidance_options) + (len({*config.refine.checkpoints, refined}) if refined else 0)
+    codes = (
+        1
+        + len(config.guidance_options)
+        + len(config.rendering_options)
+        + (len({*config.refine.checkpoints, refined}) if refined else 0)
+    )
     finishes = (1 + len(config.spread_options)) * (1 if config.calibration is None else 2) - 1
     splits = len(inner_splits(source, config.referee_splits, seed=seed))
     return splits * (codes + finishes + refined) + refined + 1
@@ -105,17 +113,20 @@ class _Fold:
     """An inner split: cells that make candidates, and the referee over the others."""
 
     def __init__(self, task: Task, split: InnerSplit) -> None:
-        self.task, self.by_donor = task, split.by_donor
+        self.task, self.split, self.by_donor = task, split, split.by_donor
         self.cells = SubsetSource(task.source, split.train)
         self.plain = task.start(split.train)
-        self.referee = Referee(task.source, split, task.hvg, seed=task.seed)
-        self.rows: dict[tuple[float, int], Start] = {}
+        self.referee = Referee(task.source, split, task.hvg, models=task.config.referee_models, seed=task.seed)
+        self.rows: dict[Choice, Start] = {}
 
     def codes(self) -> Iterator[tuple[Choice, Start]]:
-        """Yield choices of guidance and refinement, and their rows."""
+        """Yield choices of guidance, rendering and refinement, and their rows."""
         config = self.task.config
         for guidance in dict.fromkeys((config.guidance, *config.guidance_options)):  # none is judged twice
             yield Choice(guidance), self.plain.guided(guidance)
+        for rendering in config.rendering_options if self.task.sizes.max() > 1 else ():  # one row shows a mean
+            start = self.task.start(self.split.train, rendering)
+            yield Choice(config.guidance, rendering=rendering), start.guided(config.guidance)
         if config.objective is None:
             return
         result = self.task.refine(self.cells, self.plain, config.refine.n_steps, Finish())
@@ -126,7 +137,7 @@ class _Fold:
 
     def judge(self, candidate: Choice, start: Start | None = None) -> dict[str, float]:
         """Return the score of each model; without a start, that of an earlier candidate of the same codes is taken."""
-        key = (candidate.guidance, candidate.n_steps)
+        key = replace(candidate, finish=Finish())
         start = self.rows[key] if start is None else self.rows.setdefault(key, start)
         rendered = self.task.render(self.cells, start, candidate.finish)
         scores = self.referee.scores(rendered.counts, start.plan.labels)
@@ -149,6 +160,7 @@ def _columns(task: Task, seen: dict[Choice, list[dict[str, float]]], *, by_donor
         {
             "guidance": choice.guidance,
             "n_steps": choice.n_steps,
+            "rendering": choice.rendering or task.config.rendering,
             **choice.finish.told(task.config),
             "score": _mean(scores),
             "by_donor": by_donor,

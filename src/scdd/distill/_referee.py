@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,6 @@ from scdd._rng import stream
 from scdd.data import Source, split_indices
 from scdd.metrics import TEST_MODELS, preprocess
 
-MODELS = ("LR", "kNN", "RF")
 _MAX_CELLS = 1500
 _MIN_CELLS = 20
 _ONE_DONOR = 3  # splits, at least, where each holds one donor out: what one donor says is chance
@@ -84,12 +84,16 @@ class Referee:
         Who judges.
     hvg
         Mask (n_vars,) of the highly variable genes.
+    models
+        Names in :data:`scdd.metrics.TEST_MODELS`.
     seed
         Seed of the models.
     """
 
-    def __init__(self, source: Source, split: InnerSplit, hvg: NDArray[np.bool_], *, seed: int) -> None:
-        self.hvg, self.seed = hvg, seed
+    def __init__(
+        self, source: Source, split: InnerSplit, hvg: NDArray[np.bool_], *, models: Sequence[str], seed: int
+    ) -> None:
+        self.hvg, self.models, self.seed = hvg, models, seed
         self.labels = source.labels[split.validation].astype(np.int64)
         self.x = preprocess(source.rows(split.validation), hvg)
         sizes = np.bincount(self.labels, minlength=len(source.class_names))
@@ -100,7 +104,7 @@ class Referee:
         """Return the macro-F1 of each model that is trained on rows (n, n_vars) with their labels."""
         x = preprocess(counts, self.hvg)
         out = {}
-        for name in MODELS:
+        for name in self.models:
             predicted = TEST_MODELS.get(name).fit_predict(x, labels, self.x, seed=self.seed)
             out[name] = macro_f1(self.labels, predicted, self.classes)
         return out

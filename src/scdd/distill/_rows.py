@@ -63,12 +63,16 @@ def row_kinds(n: int, rendering: str, n_cells: int) -> NDArray[np.str_]:
     ``"mix"``: of the first m rows, a share of m / n_cells is noisy, at most every other one. A few rows cannot show how
     cells vary, and do best to show means; the more rows there are for the cells, the more of them may be as cells are.
     All classes have the same pattern: a class whose rows alone are noisy would be another class to a kernel machine.
+    ``"half"``: every other row is noisy, however many cells there are.
     """
-    if rendering != "mix":
+    m = np.arange(1, n + 1)
+    if rendering == "mix":
+        noisy = np.floor(np.minimum(m / 2, m**2 / max(n_cells, 1)))
+    elif rendering == "half":
+        noisy = m // 2
+    else:
         RENDERERS.get(rendering)
         return np.full(n, rendering)
-    m = np.arange(1, n + 1)
-    noisy = np.floor(np.minimum(m / 2, m**2 / max(n_cells, 1)))
     return np.where(np.diff(noisy, prepend=0) > 0, "noisy", "denoised")
 
 

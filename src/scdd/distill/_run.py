@@ -119,6 +119,7 @@ def distill(
     """
     task = Task(module, source, latents, sizes, config, seed, deadline, on_step, space)
     record: dict[str, Any] = {"objective": "none", "n_steps": 0, "guidance": config.guidance, "inner": {}, "losses": []}
+    record["rendering"] = config.rendering
     record |= Finish().told(config)
     with deferred() as interrupt, one_thread():
         start = task.start(np.arange(source.n_obs))
@@ -130,6 +131,9 @@ def distill(
             choice = decide(task)
             finish = choice.finish
             record |= {"guidance": choice.guidance, "inner": choice.scores, **finish.told(config)}
+            if choice.rendering is not None:
+                start = task.start(np.arange(source.n_obs), choice.rendering)
+                record["rendering"] = choice.rendering
             start = start.guided(choice.guidance)
             if choice.n_steps:
                 result = task.refine(source, start, choice.n_steps, finish)

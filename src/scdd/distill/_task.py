@@ -101,9 +101,10 @@ class Task:
             return Denoising(config.spread, config.levels, noise)
         return Denoising(finish.spread, config.levels, noise, by_distance=False)
 
-    def start(self, cells: NDArray[np.int64]) -> Start:
-        """Place the rows among some cells."""
-        return start_rows(self.module, self.source, self.latents, cells, self.sizes, config=self.config, seed=self.seed)
+    def start(self, cells: NDArray[np.int64], rendering: str | None = None) -> Start:
+        """Place the rows among some cells; None: rendered as configured."""
+        config = self.config if rendering is None else replace(self.config, rendering=rendering)
+        return start_rows(self.module, self.source, self.latents, cells, self.sizes, config=config, seed=self.seed)
 
     def refine(self, source: Source, start: Start, n_steps: int, finish: Finish) -> RefineResult:
         """Move the codes along the objective, towards the cells of ``source``."""
