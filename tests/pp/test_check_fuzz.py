@@ -71,12 +71,14 @@ def is_what_was_given(checked: CheckedInput, case: Case) -> None:
     source, truth, kept = checked.source, case.truth, checked.kept
     labels = case.adata.obs[checked.labels_key]
     missing = labels.isna().to_numpy()
+    as_text = all(isinstance(category, str) for category in checked.label_categories)
     for position, cell in enumerate(kept):
         category = checked.label_categories[checked.class_codes[source.labels[position]]]
         if missing[cell]:
             assert case.arguments["unlabeled"] == "class"
         else:
-            assert category == labels.iloc[cell]  # not the text: pandas takes 1, 1.0 and True for one value
+            # all are text where one cannot be written otherwise; else not the text: pandas takes 1, 1.0 and True for one
+            assert category == (str(labels.iloc[cell]) if as_text else labels.iloc[cell])
     for cell in np.setdiff1d(np.arange(len(truth)), kept):
         label = labels.iloc[cell]
         unlabelled = missing[cell] or str(label).strip().casefold() in _PLACEHOLDERS

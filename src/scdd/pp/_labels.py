@@ -30,6 +30,7 @@ _RESERVED = frozenset({_keys.WEIGHT, _keys.LIBRARY, _keys.KIND})
 _CONTINUOUS = 50  # a float column with more values is no label
 _BARCODE = 100  # more classes than this with fewer than two cells each on average are no classes
 _MANY = 10_000
+_STORABLE = (str, bool, int, float, np.number, np.bool_)  # as categories, in h5ad and in JSON
 
 
 @dataclass(frozen=True)
@@ -265,7 +266,7 @@ def _storable(categories: pd.Index) -> pd.Index:
     """Return categories that h5ad and JSON can hold: text, numbers and truth values as they are, others as text."""
     import pandas as pd
 
-    if all(isinstance(category, str | bool | int | float | np.generic) for category in categories):
+    if all(isinstance(category, _STORABLE) for category in categories):
         return categories
     return pd.Index([str(category) for category in categories], dtype=object)
 
