@@ -32,8 +32,7 @@ HEAD = """# Benchmark results
 Simple baselines and scdd on other splits are in {{download}}`splits.csv <_static/benchmark/splits.csv>`, and
 [below](#over-several-splits). **Some lines are of earlier settings and are being made again**: those of scdd-paper, and of scdd
 on other splits than 0, which made n rows also of classes with fewer cells, where all others make as many rows as there are
-cells (this concerns n = 50; on split 0, scdd with as many rows as cells is worth 2.2 points less on Tabula Muris, 1.5 more on its
-tissues, 0.6 more on Kang); and those of DC, DSA, IDM and IDM-tuned, which had half the steps, a tenth of the published rate with
+cells (this concerns n = 50 above all, and Tabula Muris, whose classes are small); and those of DC, DSA, IDM and IDM-tuned, which had half the steps, a tenth of the published rate with
 one row a class, and less weight on the classes. The seconds of scdd and scdd-paper were taken while other work ran on the same
 two cores.
 

@@ -138,6 +138,12 @@ def swap(codes):
     return codes.moved(codes.z - means[codes.labels] + means[(codes.labels + 1) % 4])
 
 
+def repair(codes):
+    """Undo :func:`swap`."""
+    means = world().module.class_means
+    return codes.moved(codes.z + means[codes.labels] - means[(codes.labels + 1) % 4])
+
+
 def test_refinement_that_hurts_is_refused(monkeypatch: pytest.MonkeyPatch):
     result, _ = distilled(monkeypatch, swap)
     assert result.record["n_steps"] == 0
@@ -154,10 +160,6 @@ def test_refinement_that_helps_is_kept(monkeypatch: pytest.MonkeyPatch):
     """The start is spoilt, the refinement repairs it."""
     original = start_module.invert
     monkeypatch.setattr(start_module, "invert", lambda *args: swap(original(*args)))
-
-    def repair(codes):
-        means = world().module.class_means
-        return codes.moved(codes.z + means[codes.labels] - means[(codes.labels + 1) % 4])
 
     result, seen = distilled(monkeypatch, repair)
     assert result.record["n_steps"] in (1, 2)
@@ -294,10 +296,6 @@ def test_an_option_that_is_the_choice_anyway_is_judged_once(monkeypatch: pytest.
     """Judged twice, it would look better known than every other candidate."""
     original = start_module.invert
     monkeypatch.setattr(start_module, "invert", lambda *args: swap(original(*args)))
-
-    def repair(codes):
-        means = world().module.class_means
-        return codes.moved(codes.z + means[codes.labels] - means[(codes.labels + 1) % 4])
 
     result, _ = distilled(monkeypatch, repair, config=replace(CONFIG, guidance=0.0, guidance_options=(0.0,)))
     assert result.record["n_steps"] in (1, 2)

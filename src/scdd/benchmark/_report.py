@@ -127,7 +127,8 @@ def _lead(results: pd.DataFrame, told: Mapping[str, Any], name: str) -> list[str
         f"{_number(len(methods) - references, 'method')}{beside} on {_number(results['task'].nunique(), 'task')}, with n = "
         f"{', '.join(str(n) for n in sorted(set(results['n'])) if n)} rows per class, "
         f"{_number(results['split'].nunique(), 'split')} and {_number(results['seed'].nunique(), 'seed')}. A method sees training cells only "
-        f"and makes n rows per class, at most as many as it has cells; {', '.join(models)} are trained on these rows with hard labels and tested on real "
+        "and makes n rows per class, at most as many as it has cells; "
+        f"{', '.join(models)} are trained on these rows with hard labels and tested on real "
         f"cells that were held out, whole donors wherever donors are known. Scores are {name}.",
         "All numbers are runs of this package under this protocol. Those of the paper scDD (arXiv 2503.04357: +7.61 points, "
         "15.70 % relative, over earlier distillation methods) are quoted as reported; they are of other data and cannot be "
