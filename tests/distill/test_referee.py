@@ -20,6 +20,7 @@ CONFIG = DistillConfig(
     objective="moments",
     prior_cells=None,
     guidance_options=(),
+    rendering_options=(),
     spread_options=(),
     calibration=None,
     refine=RefineConfig(n_steps=2, checkpoints=(1, 2)),

@@ -80,14 +80,14 @@ class DistillConfig:
     prior_cells: float | None = 5.0
     prior_counts: float = 10.0
     rendering: str = "mix"
-    rendering_options: tuple[str, ...] = ()
+    rendering_options: tuple[str, ...] = ("half",)
     spread: float = 0.5
     spread_options: tuple[float, ...] = (1.0,)
     levels: float = 0.75
     calibration: CalibrationConfig | None = field(default_factory=CalibrationConfig)
     generator: str = "scdg"
     referee: bool = True
-    referee_models: tuple[str, ...] = ("LR", "kNN", "RF")
+    referee_models: tuple[str, ...] = ("LR", "kNN", "RF", "SVM")
     referee_splits: int = 1
     margin: float = 0.01
     refine: RefineConfig = field(default_factory=RefineConfig)
@@ -105,8 +105,6 @@ PRESETS.register("best")(
     DistillConfig(
         guidance_options=(0.0, 0.25),
         spread_options=(0.5, 1.0),
-        rendering_options=("half",),
-        referee_models=("LR", "kNN", "RF", "SVM"),
         referee_splits=5,
         margin=0.005,
         refine=RefineConfig(n_steps=120, checkpoints=(20, 60, 120)),

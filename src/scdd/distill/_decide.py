@@ -93,7 +93,7 @@ def most_steps(config: DistillConfig, source: Source, *, seed: int) -> int:
     >>> import numpy as np, scdd
     >>> source = scdd.data.MemorySource(np.ones((100, 3)), np.arange(100) % 2, ["a", "b"])
     >>> [most_steps(scdd.distill.resolve_config(name), source, seed=0) for name in ("fast", "default", "paper")]
-    [1, 128, 501]
+    [1, 129, 501]
     """
     refined = config.refine.n_steps if config.objective is not None else 0
     if not config.referee:
