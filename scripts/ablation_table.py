@@ -50,6 +50,7 @@ VARIANTS: dict[str, DistillConfig] = {
     "no guidance": replace(FAST, guidance=0.0),
     "rows at their own centres": replace(FAST, spread=1.0),
     "denoised rows alone": replace(FAST, rendering="denoised"),
+    "every other row noisy": replace(FAST, rendering="half"),
     "noisy rows alone": replace(FAST, rendering="noisy"),
     "plain rounding": replace(FAST, rendering="plain"),
     "generator none": replace(FAST, generator="none"),
@@ -63,7 +64,7 @@ VARIANTS: dict[str, DistillConfig] = {
 
 WHAT = {
     "fast": "all parts, no referee",
-    "default": "a referee may refine the codes by gradient matching, and drop the calibration",
+    "default": "a referee may refine the codes by gradient matching, make every other row noisy, and drop the calibration",
     "best": "more to choose from, and five inner splits",
     "no calibration": "denoised rows stay at the means of their cells",
     "no levels": "small differences between classes stay",
@@ -72,6 +73,7 @@ WHAT = {
     "no guidance": "rows are not moved away from the mean of all classes",
     "rows at their own centres": "and not half way from the mean of the class",
     "denoised rows alone": "no row shows the noise of a cell",
+    "every other row noisy": "however few the rows are for the cells",
     "noisy rows alone": "each row is a rendering of one cell, chosen by herding",
     "plain rounding": "rates of one step rounded, as in the paper, and not the counts whose log is the expected one",
     "generator none": "codes are latents",
