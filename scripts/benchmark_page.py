@@ -155,16 +155,22 @@ def groups_of_methods(ours: str = "scdd") -> tuple[str, pd.DataFrame]:
             lead = by_task[ours] - by_task[list(members)].max(axis=1)
             best = by_task[ours] - lead
             pairs = [run[ours] - run[winner[task]] for (task, _), run in wide.iterrows()]
+            one = by_task[list(members)].mean().idxmax()  # a task that a method cannot do does not count for it
+            over = by_task[[ours, one]].dropna()
+            ahead = 100 * (over[ours] - over[one]).mean()
             rows.append(
                 (n, group, f"{100 * lead.mean():+.1f}", f"{100 * (lead / best).mean():+.1f} %", int((lead > 0).sum()),
-                 f"{100 * lead.min():+.1f} ({lead.idxmin()})", f"{wilcoxon(pairs).pvalue:.3f}")
+                 f"{100 * lead.min():+.1f} ({lead.idxmin()})", f"{wilcoxon(pairs).pvalue:.3f}",
+                 f"{ahead:+.1f}, {ahead / over[one].mean():+.1f} % ({one})")
             )  # fmt: skip
     words = (
         "Points over the best method of a group, which is chosen task by task and after the fact; p of the paired Wilcoxon "
-        "test over tasks and splits, two-sided, against that best method. For comparison: the paper reports +7.61 points and "
-        "15.70 % over earlier distillation methods, on other data."
+        "test over tasks and splits, two-sided, against that best method. In the last column the method is the one that is "
+        "best on average over the tasks. For comparison: the paper reports +7.61 points and 15.70 % over earlier "
+        "distillation methods, on other data."
     )
-    return words, pd.DataFrame(rows, columns=["n", "group", "mean lead", "relative", "tasks won", "worst task", "p"])
+    columns = ["n", "group", "mean lead", "relative", "tasks won", "worst task", "p", "over the best on average"]
+    return words, pd.DataFrame(rows, columns=columns)
 
 
 def models_beside_the_panel(ours: str = "scdd") -> tuple[str, pd.DataFrame]:
