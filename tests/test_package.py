@@ -54,6 +54,16 @@ assert logger.propagate
     _run(code)
 
 
+def test_the_model_and_its_packages_draw_nothing_while_they_are_imported() -> None:
+    _run("""
+import numpy as np
+before = repr(np.random.get_state())
+import scdd
+scdd.model.SCDD, scdd.tl.distill, scdd.pl.compare, scdd.benchmark.run, scdd.encoders.get
+assert repr(np.random.get_state()) == before
+""")
+
+
 def test_version_is_that_of_the_metadata() -> None:
     assert scdd.__version__ == importlib.metadata.version("scdd")
 

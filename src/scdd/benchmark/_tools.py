@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scdd._optional import require
-from scdd._rng import random_state, stream
+from scdd._rng import numpy_state_kept, random_state, stream
 from scdd.benchmark._scvi import quiet_training
 from scdd.metrics import TEST_MODELS, TestModel
 from scdd.metrics._models import Predictor
@@ -53,7 +53,9 @@ def fit_celltypist(train_x: NDArray[np.float32], train_y: NDArray[np.integer], s
 def fit_scanvi(train_x: NDArray[np.float32], train_y: NDArray[np.integer], seed: int) -> Predictor:
     """ScANVI on top of scVI, trained on the small set alone for a fixed number of steps; new cells are only mapped."""
     from anndata import AnnData
-    from scvi.model import SCANVI, SCVI
+
+    with numpy_state_kept():  # scvi-tools draws from the global stream while it is imported
+        from scvi.model import SCANVI, SCVI
 
     def cells(x: NDArray[np.float32], labels: NDArray[np.str_]) -> AnnData:
         out = AnnData(np.asarray(x, dtype=np.float32))

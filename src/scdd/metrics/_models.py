@@ -107,11 +107,11 @@ def fit_svm(train_x: NDArray[np.float32], train_y: NDArray[np.integer], seed: in
     from sklearn.svm import SVC
 
     if len(train_x) > _MAX_KERNEL_ROWS:
-        direct = SVC(C=1.0, kernel="rbf", gamma="scale").fit(train_x, train_y)
+        direct = SVC(C=1.0, kernel="rbf", gamma="scale", random_state=0).fit(train_x, train_y)
         return lambda x: direct.predict(x)
     variance = float(train_x.var(dtype=np.float64))
     gamma = 1.0 / (train_x.shape[1] * variance) if variance > 0 else 1.0
-    model = SVC(C=1.0, kernel="precomputed").fit(_gaussian_kernel(train_x, train_x, gamma), train_y)
+    model = SVC(C=1.0, kernel="precomputed", random_state=0).fit(_gaussian_kernel(train_x, train_x, gamma), train_y)
     # The machine needs the kernel to the support vectors alone
     support = np.ascontiguousarray(train_x[model.support_])
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from scdd.model._scdd import SCDD
+from scdd._rng import numpy_state_kept
+
+with numpy_state_kept():  # scvi-tools draws from the global stream while it is imported
+    from scdd.model._scdd import SCDD
 
 __all__ = ["SCDD"]
