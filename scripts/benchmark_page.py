@@ -30,11 +30,10 @@ HEAD = """# Benchmark results
 {lead}
 
 Simple baselines and scdd on other splits are in {{download}}`splits.csv <_static/benchmark/splits.csv>`, and
-[below](#over-several-splits). **Some lines are of earlier settings and are being made again**: those of scdd-paper, and of scdd
-on other splits than 0, which made n rows also of classes with fewer cells, where all others make as many rows as there are
-cells (this concerns n = 50 above all, and Tabula Muris, whose classes are small); and those of DC, DSA, IDM and IDM-tuned, which had half the steps, a tenth of the published rate with
-one row a class, and less weight on the classes. The seconds of scdd and scdd-paper were taken while other work ran on the same
-two cores.
+[below](#over-several-splits). **Some lines are of earlier settings and are being made again**: those of scdd-paper, which made
+n rows also of classes with fewer cells, where all others make as many rows as there are cells (this concerns n = 50 above all,
+and Tabula Muris, whose classes are small), and those of `tools.csv`. The seconds of DC, DSA, IDM, scdd and scdd-paper were taken
+while other work ran on the same two cores.
 
 The calibration of scdd was chosen on other splits (seeds 10 to 14) of Zheng, Baron, Kang, Tabula Muris, GBM and PC9, whose
 held-out cells overlap with the training cells of this split. Other defaults are older; how clean their choice was is told
