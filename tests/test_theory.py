@@ -32,6 +32,20 @@ def test_errors_of_means_and_of_the_optimum() -> None:
     assert (x @ optimum < 0).mean() == pytest.approx(stats.norm.cdf(-0.5 * np.sqrt(delta**2 @ (1 / sd**2))), abs=3e-3)
 
 
+def test_a_direction_that_classes_should_not_differ_in() -> None:
+    a, b, strength = 2.0, 4.0, 100.0
+    x = np.random.default_rng(4).normal(size=(400_000, 2)) * [np.sqrt(strength), 1.0] + [a / 2, b / 2]
+    rules = {"means": [a, b], "without": [0.0, b], "optimum": [a / strength, b]}
+    expected = {
+        "means": stats.norm.cdf(-(a**2 + b**2) / (2 * np.sqrt(strength * a**2 + b**2))),
+        "without": stats.norm.cdf(-b / 2),
+        "optimum": stats.norm.cdf(-0.5 * np.sqrt(a**2 / strength + b**2)),
+    }
+    for name, weights in rules.items():
+        assert (x @ np.array(weights) < 0).mean() == pytest.approx(expected[name], abs=3e-3), name
+    assert [round(float(expected[name]), 3) for name in rules] == [0.312, 0.023, 0.023]
+
+
 @pytest.mark.parametrize("beta", [0.3, 2.0])
 def test_rows_hold_any_linear_classifier(beta: float) -> None:
     rng = np.random.default_rng(2)

@@ -10,7 +10,7 @@ import torch
 
 from scdd.distill import RowPlan
 from scdd.distill._calibrate import CalibrationConfig, _views, calibrate, ties
-from scdd.distill._levels import ranks
+from scdd.distill._rows import ranks
 from scdd.objectives import Prototypes
 
 GENES = 40

@@ -22,6 +22,7 @@ CONFIG = DistillConfig(
     guidance_options=(),
     rendering_options=(),
     spread_options=(),
+    nuisance_options=(),
     calibration=None,
     refine=RefineConfig(n_steps=2, checkpoints=(1, 2)),
     margin=0.01,

@@ -21,8 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scdd.distill._levels import DENOISED, ranks
-from scdd.distill._rows import RowPlan
+from scdd.distill._rows import DENOISED, RowPlan, ranks
 from scdd.objectives import PrototypesConfig
 from scdd.objectives._classes import averaging
 from scdd.objectives._prototypes import log_nearness, sharpest, squared_distance

@@ -43,6 +43,11 @@ class DistillConfig:
     rendering_options
         Other renderings that the referee may prefer: where classes are near to each other, kernel machines that never saw how
         cells vary are lost.
+    nuisance
+        Number of directions in which cells vary most within classes, and in which denoised rows of different classes shall
+        not differ (see :mod:`scdd.distill._nuisance`); 0: rows keep the means of their classes.
+    nuisance_options
+        Other numbers that the referee may prefer.
     spread
         How far the denoised rows of a class go from the first of them, its mean, to their own centres, in [0, 1]; less
         far where classes are near to each other (see :mod:`scdd.distill._levels`).
@@ -81,6 +86,8 @@ class DistillConfig:
     prior_counts: float = 10.0
     rendering: str = "mix"
     rendering_options: tuple[str, ...] = ("half",)
+    nuisance: int = 1
+    nuisance_options: tuple[int, ...] = ()
     spread: float = 0.5
     spread_options: tuple[float, ...] = (1.0,)
     levels: float = 0.75
@@ -104,6 +111,7 @@ PRESETS.register("fast")(DistillConfig(objective=None, referee=False))
 PRESETS.register("best")(
     DistillConfig(
         guidance_options=(0.0, 0.25),
+        nuisance_options=(0,),
         spread_options=(0.5, 1.0),
         referee_splits=5,
         margin=0.005,
@@ -118,6 +126,7 @@ PRESETS.register("paper")(
         guidance=0.0,
         prior_cells=None,
         rendering="plain",
+        nuisance=0,
         calibration=None,
         referee=False,
         refine=RefineConfig(n_steps=500, lr=0.05, leash=0.0, checkpoints=()),

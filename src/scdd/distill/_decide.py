@@ -29,7 +29,7 @@ class Choice:
     rendering
         Rendering of the rows; None: as configured.
     finish
-        Spread and calibration.
+        Spread, calibration and nuisance.
     scores
         What the referee said of each candidate, as columns (h5ad and zarr hold no list of records).
     """
@@ -42,7 +42,7 @@ class Choice:
 
 
 def decide(task: Task) -> Choice:
-    """Choose guidance, rendering, refinement, spread and calibration: what makes models best on held-out donors.
+    """Choose guidance, rendering, refinement, spread, calibration and nuisance: what makes models best on held-out donors.
 
     Candidates are made from the inner training cells alone, with the module as it is. First the codes (guidance, rendering,
     refinement) are chosen, then, with these, how they are written. Rows that are not refined and otherwise as configured
@@ -105,6 +105,7 @@ def most_steps(config: DistillConfig, source: Source, *, seed: int) -> int:
         + (len({*config.refine.checkpoints, refined}) if refined else 0)
     )
     finishes = (1 + len(config.spread_options)) * (1 if config.calibration is None else 2) - 1
+    finishes += len(config.nuisance_options)
     splits = len(inner_splits(source, config.referee_splits, seed=seed))
     return splits * (codes + finishes + refined) + refined + 1
 
@@ -179,6 +180,9 @@ def _finishes(task: Task) -> Iterator[Finish]:
     for spread, calibrated in product(spreads, calibrations):
         if (spread, calibrated) != (None, True):
             yield Finish(spread, calibrated)
+    for nuisance in dict.fromkeys(task.config.nuisance_options):
+        if nuisance != task.config.nuisance:
+            yield Finish(nuisance=nuisance)
 
 
 def _mean(scores: list[dict[str, float]]) -> float:

@@ -14,10 +14,10 @@ from scdd._rng import stream
 from scdd.distill._blocks import block_size, blocks
 from scdd.distill._evidence import Evidence
 from scdd.distill._expected_log import ExpectedLog
-from scdd.distill._levels import DENOISED, ranks
 from scdd.distill._render import RENDERERS, RenderInput
 from scdd.module import SCDDModule
 
+DENOISED = "denoised"  # rendering of the rows that show means
 _ROWS = 1024  # rows whose rates are in memory at once
 MEAN_FLOOR = 0.08  # smaller expected counts are not stored: they would be most of the file
 
@@ -74,6 +74,18 @@ def row_kinds(n: int, rendering: str, n_cells: int) -> NDArray[np.str_]:
         RENDERERS.get(rendering)
         return np.full(n, rendering)
     return np.where(np.diff(noisy, prepend=0) > 0, "noisy", "denoised")
+
+
+def ranks(labels: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the number of each row within its class (n,), from 0; the rows of a class stand together.
+
+    Examples
+    --------
+    >>> ranks(np.array([0, 0, 2])).tolist()
+    [0, 1, 0]
+    """
+    start = np.flatnonzero(np.diff(labels, prepend=-1))
+    return np.arange(len(labels)) - np.repeat(start, np.diff(start, append=len(labels)))
 
 
 def plan_rows(

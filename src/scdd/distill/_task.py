@@ -17,7 +17,8 @@ from scdd.data import Source
 from scdd.data._moments import within_class_log_sd
 from scdd.distill._calibrate import calibrate
 from scdd.distill._config import DistillConfig
-from scdd.distill._levels import Denoising
+from scdd.distill._denoise import Denoising
+from scdd.distill._nuisance import nuisance_directions
 from scdd.distill._refine import RealBatches, RefineResult, RowFeatures, Space, refine
 from scdd.distill._rows import RenderedRows, RowPlan, render_rows
 from scdd.distill._start import Start, start_rows
@@ -37,16 +38,20 @@ class Finish:
         How far denoised rows go to their own places, whatever the distance of the classes; None: as configured.
     calibrated
         Whether they are calibrated, where the configuration has a calibration.
+    nuisance
+        Number of directions in which classes shall not differ; None: as configured.
     """
 
     spread: float | None = None
     calibrated: bool = True
+    nuisance: int | None = None
 
     def told(self, config: DistillConfig) -> dict[str, Any]:
         """Return it for the record."""
         return {
             "spread": "auto" if self.spread is None else str(self.spread),
             "calibrated": self.calibrated and config.calibration is not None,
+            "nuisance": config.nuisance if self.nuisance is None else self.nuisance,
         }
 
 
@@ -70,6 +75,7 @@ class Task:
     on_step: Callable[[float | None], None] | None = None
     space: Space | None = None
     _noise: dict[Source, NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False)
+    _nuisance: dict[tuple[Source, int], NDArray[np.float64]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def hvg(self) -> NDArray[np.bool_]:
@@ -94,12 +100,23 @@ class Task:
             self._noise[source] = within_class_log_sd(source, self.module.hvg.cpu().numpy())
         return self._noise[source]
 
+    def nuisance(self, source: Source, n: int) -> NDArray[np.float64]:
+        """Return the directions (n_hvg, n) in which some cells vary most within classes."""
+        if (source, n) not in self._nuisance:
+            self._nuisance[source, n] = nuisance_directions(self._real(source).few(_BATCHES), n)
+        return self._nuisance[source, n]
+
     def denoising(self, source: Source, finish: Finish) -> Denoising:
         """Return what is done to denoised rows among some cells."""
         config, noise = self.config, self.noise(source)
-        if finish.spread is None:
-            return Denoising(config.spread, config.levels, noise)
-        return Denoising(finish.spread, config.levels, noise, by_distance=False)
+        n = config.nuisance if finish.nuisance is None else finish.nuisance
+        return Denoising(
+            config.spread if finish.spread is None else finish.spread,
+            config.levels,
+            noise,
+            by_distance=finish.spread is None,
+            nuisance=self.nuisance(source, n) if n else None,
+        )
 
     def start(self, cells: NDArray[np.int64], rendering: str | None = None) -> Start:
         """Place the rows among some cells; None: rendered as configured."""
