@@ -35,6 +35,25 @@ def test_fit_recovers_log_linear_rates(slope: float):
     assert np.abs(error[well_seen]).max() < 0.3
 
 
+@pytest.mark.parametrize(("far", "more"), [(1.0, 0.0), (3.0, 0.0), (1.0, 4.0)], ids=["near", "held", "capped"])
+def test_total_is_the_sum_of_the_rates_and_its_gradient(monkeypatch: pytest.MonkeyPatch, far: float, more: float):
+    """In blocks as at once; where genes are held at the ends of their range, and where the sum is at its cap."""
+    monkeypatch.setattr("scdd.module._decoder._BLOCK_VALUES", 3 * 40)
+    z, counts, library, _ = log_linear(share=0.05)
+    model = RestDecoder(3, 40)
+    model.fit(z, counts, library)
+    model.weight[0] += more
+    model.low += more
+    model.high += more
+    z = (far * z[:10]).requires_grad_()
+    expected = model(z).sum(1, keepdim=True)
+    (gradient,) = torch.autograd.grad(expected.sum(), z)
+    total, slope = model.total(z.detach())
+    torch.testing.assert_close(total, expected.detach())
+    torch.testing.assert_close(slope, gradient, atol=1e-6, rtol=1e-4)
+    assert bool((slope == 0).all()) == bool(more)
+
+
 def test_rates_stay_in_the_range_of_the_anchors():
     z, counts, library, _ = log_linear(share=0.05)
     model = RestDecoder(3, 40)

@@ -113,11 +113,9 @@ class _Share:
 
     def __init__(self, module: SCDDModule, z: Tensor) -> None:
         self.z = z
-        near = z.clone().requires_grad_()
-        with torch.enable_grad():
-            log_share = module.hvg_share(near).log()
-        (self.slope,) = torch.autograd.grad(log_share.sum(), near)
-        self.log_share = log_share.detach()
+        rest, slope = module.rest_decoder.total(z)
+        self.log_share = (1 - rest).log()
+        self.slope = -slope / (1 - rest)
 
     def __call__(self, z: Tensor) -> Tensor:
         """Return the share (n, 1) at latents (n, n_latent), below 1."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 _MAX_REST = 0.98  # the remaining genes never take more than this share of the counts
+_BLOCK_VALUES = 2**20  # rates at a time that are summed and forgotten: they stay in the cache of a core
 
 
 class RestDecoder(nn.Module):
@@ -42,6 +43,25 @@ class RestDecoder(nn.Module):
         rates = predictor.clamp(self.low.to(z.dtype), self.high.to(z.dtype)).exp()
         total = rates.sum(1, keepdim=True)
         return rates * (_MAX_REST / total.clamp_min(_MAX_REST))
+
+    @torch.no_grad()
+    def total(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the share of all these genes (n, 1), and its gradient (n, n_latent), in closed form.
+
+        As the sum of :meth:`forward` and what autograd makes of it, but rates are never kept: a few rows at a time.
+        """
+        weight, low, high = (v.to(z.dtype) for v in (self.weight, self.low, self.high))
+        total, slope = z.new_empty(len(z), 1), torch.empty_like(z)
+        size = max(1, _BLOCK_VALUES // max(self.n_genes, 1))
+        for start in range(0, len(z), size):
+            rows = slice(start, start + size)
+            predictor = torch.addmm(weight[0], z[rows], weight[1:])
+            held = (predictor < low) | (predictor > high)  # these no longer follow the latent
+            rates = predictor.clamp_(low, high).exp_()
+            total[rows] = rates.sum(1, keepdim=True)
+            slope[rows] = rates.masked_fill_(held, 0) @ weight[1:].T
+        slope.masked_fill_(total >= _MAX_REST, 0)  # there the sum stays where it is
+        return total.clamp_max_(_MAX_REST), slope
 
     @torch.no_grad()
     def fit(self, z: Tensor, counts: Tensor, library: Tensor, *, ridge: float = 5.0, n_iter: int = 40) -> None:
