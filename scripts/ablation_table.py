@@ -72,7 +72,7 @@ WHAT = {
     "no levels, no calibration": "both",
     "no evidence": "the decoder's rates as they are, not corrected by the cells of a row",
     "no guidance": "rows are not moved away from the mean of all classes",
-    "no nuisance": "rows of different classes differ along the direction in which cells vary most",
+    "no nuisance": "rows of near classes differ along the direction in which cells vary most",
     "rows at their own centres": "and not half way from the mean of the class",
     "denoised rows alone": "no row shows the noise of a cell",
     "every other row noisy": "however few the rows are for the cells",

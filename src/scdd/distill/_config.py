@@ -46,6 +46,9 @@ class DistillConfig:
     nuisance
         Number of directions in which cells vary most within classes, and in which denoised rows of different classes shall
         not differ (see :mod:`scdd.distill._nuisance`); 0: rows keep the means of their classes.
+    nuisance_gain
+        They keep them too where classes would not get farther from each other by this factor, in units of the scatter of
+        cells on the way between them.
     nuisance_options
         Other numbers that the referee may prefer.
     spread
@@ -87,6 +90,7 @@ class DistillConfig:
     rendering: str = "mix"
     rendering_options: tuple[str, ...] = ("half",)
     nuisance: int = 1
+    nuisance_gain: float = 1.1
     nuisance_options: tuple[int, ...] = ()
     spread: float = 0.5
     spread_options: tuple[float, ...] = (1.0,)

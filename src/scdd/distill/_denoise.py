@@ -65,7 +65,7 @@ class Denoising:
 
     def _moved(self, target: NDArray[np.floating], plan: RowPlan) -> NDArray[np.floating]:
         """Move the denoised rows of each class together, so that classes do not differ along the nuisance."""
-        if self.nuisance is None or not self.nuisance.size:
+        if self.nuisance is None or self.nuisance.shape[1] == 0:
             return target
         first = np.flatnonzero(ranks(plan.labels) == 0)
         shift = apart_from(self.nuisance, target[first])[np.searchsorted(plan.labels[first], plan.labels)]

@@ -6,8 +6,13 @@ treatment shrinks cells, and a model that goes by distance from class means foll
 along the leading eigenvector :math:`u` of the covariance :math:`\Sigma` within classes. So the rows of different classes
 are made not to differ along :math:`u`: the mean of class k moves by :math:`-u u^\top (\mu_k - \bar \mu)`.
 
-One direction is enough, and more cost: further ones are cell types and programmes, along which classes differ for good
-reasons. All classes count the same.
+It is worth it where much of what blurs a boundary lies along :math:`u`. Cells scatter around the boundary between two means
+with variance :math:`\Delta^\top \Sigma \Delta`, of which :math:`\lambda\,(u^\top \Delta)^2` is along :math:`u`; without
+it, the distance of the means in units of that scatter grows by the factor
+
+.. math:: \frac{1 - (u^\top \Delta)^2 / \|\Delta\|^2}{\sqrt{1 - \lambda\,(u^\top \Delta)^2 / \Delta^\top \Sigma \Delta}}.
+
+Where it does not grow (most sets of cell types), the means stay as they are. All classes count the same.
 """
 
 from __future__ import annotations
@@ -22,10 +27,13 @@ from torch import Tensor
 __all__ = ["apart_from", "nuisance_directions"]
 
 _ITERATIONS = 7  # of the subspace; the leading value stands out
+_BLOCK = 256  # classes at a time
 
 
-def nuisance_directions(batches: Sequence[tuple[Tensor, Tensor]], n: int) -> NDArray[np.float64]:
-    """Return the leading directions of the covariance within classes.
+def nuisance_directions(
+    batches: Sequence[tuple[Tensor, Tensor]], n: int, *, least_gain: float = 0.0
+) -> NDArray[np.float64]:
+    """Return the leading directions of the covariance within classes, where they blur what tells classes apart.
 
     Parameters
     ----------
@@ -33,10 +41,13 @@ def nuisance_directions(batches: Sequence[tuple[Tensor, Tensor]], n: int) -> NDA
         Batches of real cells, features (m, n_features) and labels (m,).
     n
         How many directions.
+    least_gain
+        The factor by which a class must get farther from the nearest other one, in units of the scatter along the way
+        between them, when these directions are left out; the median over classes.
 
     Returns
     -------
-    (n_features, n): orthonormal columns; fewer where cells do not vary in so many.
+    (n_features, n): orthonormal columns; fewer where cells do not vary in so many, none where the gain is too small.
 
     Examples
     --------
@@ -47,23 +58,61 @@ def nuisance_directions(batches: Sequence[tuple[Tensor, Tensor]], n: int) -> NDA
     """
     from sklearn.utils.extmath import randomized_svd
 
+    within, means = _scatter(batches)
+    if not len(within):
+        return np.zeros((means.shape[1], 0))
+    _, strength, directions = randomized_svd(within, min(n, *within.shape), n_iter=_ITERATIONS, random_state=0)
+    found = strength > 1e-6
+    directions = np.asarray(directions[found].T, dtype=np.float64)
+    if _gain(within, means, directions, strength[found]) < least_gain:
+        return np.zeros((means.shape[1], 0))
+    return directions
+
+
+def _scatter(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return cells minus the means of their classes (m, n_features), all classes of one weight; and means of classes."""
     n_features = batches[0][0].shape[1]
     # the largest array here, hence filled in place
     within = np.empty((sum(len(x) for x, _ in batches), n_features), dtype=np.float32)
-    used = 0
+    used, totals, sizes = 0, {}, {}
     for x, y in batches:
         labels = y.cpu().numpy()
-        for label in np.unique(labels):
+        for label in np.unique(labels).tolist():
             own = x[torch.from_numpy(labels == label).to(x.device)].detach().cpu().numpy()
+            totals[label] = totals.get(label, 0) + own.sum(axis=0, dtype=np.float64)
+            sizes[label] = sizes.get(label, 0) + len(own)
             if len(own) > 1:
                 within[used : used + len(own)] = (own - own.mean(axis=0)) / np.sqrt(len(own) - 1)
                 used += len(own)
-    if not used or n < 1:
-        return np.zeros((n_features, 0))
-    within = within[:used]
-    n = min(n, *within.shape)
-    _, strength, directions = randomized_svd(within, n, n_iter=_ITERATIONS, random_state=0)
-    return np.asarray(directions[strength > 1e-6].T, dtype=np.float64)
+    return within[:used], np.stack([totals[label] / sizes[label] for label in totals])
+
+
+def _gain(
+    within: NDArray[np.float32],
+    means: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    strength: NDArray[np.floating],
+) -> float:
+    """Return by what factor a class gets farther from the nearest one without the directions, in units of the scatter."""
+    from sklearn.metrics.pairwise import euclidean_distances
+
+    distance = euclidean_distances(means, squared=True)
+    np.fill_diagonal(distance, np.inf)
+    way = means - means[distance.argmin(axis=1)]
+    length = np.square(way).sum(axis=1)
+    along = way @ directions
+    scatter = np.concatenate(
+        [
+            np.square(within @ way[start : start + _BLOCK].T.astype(np.float32)).sum(axis=0, dtype=np.float64)
+            for start in range(0, len(way), _BLOCK)
+        ]
+    )
+    told = (length > 0) & (scatter > 0)
+    if not told.any():
+        return 0.0
+    length, along, scatter = length[told], np.square(along[told]), scatter[told]
+    left = (1 - along @ np.square(strength) / scatter).clip(1e-9)
+    return float(np.median((1 - along.sum(axis=1) / length).clip(0) / np.sqrt(left)))
 
 
 def apart_from(directions: NDArray[np.floating], rows: NDArray[np.floating]) -> NDArray[np.floating]:

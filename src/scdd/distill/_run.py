@@ -148,6 +148,7 @@ def distill(
             status = "interrupted"
     with deferred() as interrupt, one_thread():
         rows = task.render(source, start, finish)
+        record["nuisance"] = task.nuisance(source, finish).shape[1]  # what was left out, of what was asked for
         task.step()
     if interrupt.raised:
         status = "interrupted"

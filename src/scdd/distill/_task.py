@@ -100,22 +100,24 @@ class Task:
             self._noise[source] = within_class_log_sd(source, self.module.hvg.cpu().numpy())
         return self._noise[source]
 
-    def nuisance(self, source: Source, n: int) -> NDArray[np.float64]:
-        """Return the directions (n_hvg, n) in which some cells vary most within classes."""
+    def nuisance(self, source: Source, finish: Finish) -> NDArray[np.float64]:
+        """Return the directions (n_hvg, n) in which classes shall not differ, from some cells; none if it is not worth it."""
+        n = self.config.nuisance if finish.nuisance is None else finish.nuisance
+        if n == 0:
+            return np.zeros((len(self.module.hvg), 0))
         if (source, n) not in self._nuisance:
-            self._nuisance[source, n] = nuisance_directions(self._real(source).few(_BATCHES), n)
+            batches = self._real(source).few(_BATCHES)
+            self._nuisance[source, n] = nuisance_directions(batches, n, least_gain=self.config.nuisance_gain)
         return self._nuisance[source, n]
 
     def denoising(self, source: Source, finish: Finish) -> Denoising:
         """Return what is done to denoised rows among some cells."""
-        config, noise = self.config, self.noise(source)
-        n = config.nuisance if finish.nuisance is None else finish.nuisance
         return Denoising(
-            config.spread if finish.spread is None else finish.spread,
-            config.levels,
-            noise,
+            self.config.spread if finish.spread is None else finish.spread,
+            self.config.levels,
+            self.noise(source),
             by_distance=finish.spread is None,
-            nuisance=self.nuisance(source, n) if n else None,
+            nuisance=self.nuisance(source, finish),
         )
 
     def start(self, cells: NDArray[np.int64], rendering: str | None = None) -> Start:
