@@ -17,6 +17,7 @@ Where it does not grow (most sets of cell types), the means stay as they are. Al
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,13 +75,15 @@ def _scatter(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[NDArray[np.float
     n_features = batches[0][0].shape[1]
     # the largest array here, hence filled in place
     within = np.empty((sum(len(x) for x, _ in batches), n_features), dtype=np.float32)
-    used, totals, sizes = 0, {}, {}
+    used = 0
+    totals: defaultdict[int, NDArray[np.float64]] = defaultdict(lambda: np.zeros(n_features))
+    sizes: defaultdict[int, int] = defaultdict(int)
     for x, y in batches:
         labels = y.cpu().numpy()
         for label in np.unique(labels).tolist():
             own = x[torch.from_numpy(labels == label).to(x.device)].detach().cpu().numpy()
-            totals[label] = totals.get(label, 0) + own.sum(axis=0, dtype=np.float64)
-            sizes[label] = sizes.get(label, 0) + len(own)
+            totals[label] += own.sum(axis=0, dtype=np.float64)
+            sizes[label] += len(own)
             if len(own) > 1:
                 within[used : used + len(own)] = (own - own.mean(axis=0)) / np.sqrt(len(own) - 1)
                 used += len(own)
