@@ -1,6 +1,6 @@
 r"""Nuisance: the direction in which cells vary most, whatever their class.
 
-In most data it is depth and complexity: how much of a cell was seen. Classes differ along it too, by chance or because a
+Often it is depth: how much of a cell was seen. Classes differ along it too, by chance or because a
 treatment shrinks cells, and a model that goes by distance from class means follows: it weighs a difference of means
 :math:`\Delta` as it is, where the best linear boundary weighs it by :math:`\Sigma^{-1} \Delta`, that is, hardly at all
 along the leading eigenvector :math:`u` of the covariance :math:`\Sigma` within classes. So the rows of different classes
