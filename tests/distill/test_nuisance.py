@@ -97,7 +97,10 @@ def test_where_it_is_not_worth_it_rows_stay_and_the_record_says_so() -> None:
     without = distill(
         w.module, w.source, w.latents, np.full(4, 2), config=replace(resolve_config("fast"), nuisance=0), seed=0
     )
+    noisy = replace(resolve_config("fast"), rendering="noisy", nuisance_gain=0.0)
+    other = distill(w.module, w.source, w.latents, np.full(4, 2), config=noisy, seed=0)
     assert [made[least].record["nuisance"] for least in made] == [1, 0]
+    assert without.record["nuisance"] == other.record["nuisance"] == 0
     assert (made[1e9].counts != without.counts).nnz == 0
     assert (made[0.0].counts != without.counts).nnz > 0
 

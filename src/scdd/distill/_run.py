@@ -17,7 +17,7 @@ from scdd.data import Source
 from scdd.distill._config import DistillConfig
 from scdd.distill._decide import decide
 from scdd.distill._refine import Space
-from scdd.distill._rows import RowPlan
+from scdd.distill._rows import DENOISED, RowPlan
 from scdd.distill._task import Finish, Task, frozen
 from scdd.module import SCDDModule
 
@@ -148,7 +148,10 @@ def distill(
             status = "interrupted"
     with deferred() as interrupt, one_thread():
         rows = task.render(source, start, finish)
-        record["nuisance"] = task.nuisance(source, finish).shape[1]  # what was left out, of what was asked for
+        if not (start.plan.kind == DENOISED).any():
+            record["nuisance"] = 0  # other rows keep it
+        elif record["nuisance"]:
+            record["nuisance"] = task.nuisance(source, finish).shape[1]  # what was left out, of what was asked for
         task.step()
     if interrupt.raised:
         status = "interrupted"
