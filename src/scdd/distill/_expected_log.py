@@ -61,14 +61,13 @@ class _Lookup(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, mu: Tensor, scale: Tensor, table: Tensor) -> Tensor:
-        position = ((mu.clamp_min(1e-30).log() - _LOG_MU[0]) / _STEP).clamp(0, _N_GRID - 1.001)
+        position = mu.clamp_min(1e-30).log_().sub_(_LOG_MU[0]).div_(_STEP).clamp_(0, _N_GRID - 1.001)
         left = position.long()
-        low = table.gather(1, left)
-        rise = table.gather(1, left + 1) - low
+        low, rise = table.gather(1, left), table.diff(dim=1).gather(1, left)
         small, large = position <= 0, position >= _N_GRID - 3
         first = table[:, :1] / math.exp(_LOG_MU[0])
-        out = torch.where(small, first * mu, low + (position - left) * rise)
-        slope = torch.where(small, first, rise / (_STEP * mu))
+        out = torch.where(small, first * mu, position.sub_(left).mul_(rise).add_(low))
+        slope = torch.where(small, first, rise.div_(_STEP * mu))
         if large.any():
             mu, scale = mu[large], scale.expand_as(mu)[large]
             above = 1 + scale * mu

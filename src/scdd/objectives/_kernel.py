@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from scdd.errors import InputError
@@ -128,8 +129,9 @@ class KernelRidge(Objective[KernelConfig]):
         among = self.kernel(rows, rows).to(wide)
         target = F.one_hot(syn_y, self.n_classes).to(wide) - 1.0 / self.n_classes
         ridge = self.config.ridge * among.diagonal().mean()
-        factor = torch.linalg.cholesky(among + ridge * torch.eye(len(rows), dtype=wide, device=self.device))
-        alpha = torch.cholesky_solve(target, factor).to(self.dtype)
+        alpha = _Solve.apply(among + ridge * torch.eye(len(rows), dtype=wide, device=self.device), target).to(
+            self.dtype
+        )
         return self.kernel(self.scaled(x), rows) @ alpha
 
     def _loss(self, step: Step) -> Tensor:
@@ -142,6 +144,24 @@ class KernelRidge(Objective[KernelConfig]):
         self._center, self._scale = self.real.center(), self.real.scale()
         scaled = (self.real.sample_x - self._center) / (self._scale * self.n_features**0.5)
         self._distance = median_distance(scaled)
+
+
+class _Solve(torch.autograd.Function):
+    """Solve a positive definite system; backward solves it once more, where autograd would differentiate the Cholesky."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, target: Tensor) -> Tensor:
+        factor = torch.linalg.cholesky(matrix)
+        solution = torch.cholesky_solve(target, factor)
+        ctx.save_for_backward(factor, solution)
+        return solution
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        factor, solution = ctx.saved_tensors
+        along = torch.cholesky_solve(grad, factor)
+        return -along @ solution.T, along
 
 
 def _arccos(product: Tensor, a2: Tensor, b2: Tensor) -> Tensor:
