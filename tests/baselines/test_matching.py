@@ -13,6 +13,7 @@ from torch import Tensor
 from scdd.baselines import BASELINES
 from scdd.baselines._augment import Augmentation
 from scdd.baselines._problem import Problem, Trainee, optimise
+from scdd.baselines._row_training import RowTraining
 from scdd.baselines._start import STARTS
 from scdd.objectives import OBJECTIVES, CharacteristicConfig, GradientConfig, KernelConfig, Objective
 from scdd.objectives._networks import Network
@@ -75,13 +76,13 @@ def test_dc_trains_its_classifier_on_the_rows_as_published(monkeypatch: pytest.M
     x, labels = _cells(0)
     problem = Problem(sp.csr_matrix(x), labels, np.repeat([0, 1, 2], 4), n_classes=3, seed=0)
     seen: list[Tensor] = []
-    step = Trainee.step
+    step = RowTraining.step
 
-    def spy(self: Trainee, x: Tensor, y: Tensor) -> float:
-        seen.append(x)
-        return step(self, x, y)
+    def spy(self: RowTraining) -> None:
+        seen.append(self.x)
+        step(self)
 
-    monkeypatch.setattr(Trainee, "step", spy)
+    monkeypatch.setattr(RowTraining, "step", spy)
     matching = BASELINES.get("dc").matching(problem, config)
     rows = torch.rand(12, GENES)
     weights = []

@@ -73,6 +73,7 @@ class DCMatching:
         rows = int(problem.rows_y.bincount().max())
         fitting = [(outer, inner) for least, outer, inner in config.loops if least <= rows]
         self.loop = fitting[-1] if fitting else None
+        self._velocity: tuple[Tensor, ...] | None = None
 
     def augment(self, x: Tensor, step: int) -> Tensor:
         """Change nothing; DSA does."""
@@ -89,16 +90,23 @@ class DCMatching:
         return loss * self.problem.n_used
 
     def _next_network(self, rows: Tensor, step: int, outer: int, inner: int) -> None:
-        from scdd.baselines._problem import Trainee
+        import torch
+
+        from scdd.baselines._row_training import RowTraining
 
         if step % outer == 0:
-            drawn = self.problem.network(self.config.hidden, step)
-            self._trainee = Trainee(drawn, lr=self.config.net_lr, momentum=self.config.net_momentum)
+            self._network, self._velocity = self.problem.network(self.config.hidden, step), None
         else:
-            x = self.problem.standardised(self.augment(rows, step))
-            for _ in range(inner):
-                self._trainee.step(x, self.problem.rows_y)
-        self.objective.set_network(self._trainee.network)  # type: ignore[attr-defined]
+            with torch.no_grad():
+                x = self.problem.standardised(self.augment(rows, step))
+                training = RowTraining(
+                    self._network, x, self.problem.rows_y,
+                    lr=self.config.net_lr, momentum=self.config.net_momentum, velocity=self._velocity,
+                )  # fmt: skip
+                for _ in range(inner):
+                    training.step()
+                self._network, self._velocity = training.network, training.velocity
+        self.objective.set_network(self._network)  # type: ignore[attr-defined]
 
 
 # the rate as published: a loss of angles moves a single row no faster than ten

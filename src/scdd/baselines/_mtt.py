@@ -107,24 +107,13 @@ class MTTMatching:
 
     def distance(self, rows: Tensor, start: Network, target: Network) -> Tensor:
         """Return how far a student of rows (m, d) ends from ``target``, over how far ``start`` is from it; squared."""
-        import torch
-        from torch.nn import functional as F
+        from scdd.baselines._row_training import RowTraining
 
-        from scdd.objectives._networks import Network
-
-        cut = len(start.weights)
-        first = [p.requires_grad_() for p in (*start.weights, *start.biases)]
-        goal = [*target.weights, *target.biases]
-        x, now = self.problem.standardised(rows), first
+        student = RowTraining(start, self.problem.standardised(rows), self.problem.rows_y, lr=self.student_lr)
+        begin = student.squared_distance(target).detach()
         for _ in range(self.config.student_steps):
-            student = Network(tuple(now[:cut]), tuple(now[cut:]), start.activation)
-            loss = F.cross_entropy(student.outputs(x), self.problem.rows_y)
-            grads = torch.autograd.grad(loss, now, create_graph=True)
-            now = [p - self.student_lr * g for p, g in zip(now, grads, strict=True)]
-        missed = torch.stack([(p - g).square().sum() for p, g in zip(now, goal, strict=True)]).sum()
-        with torch.no_grad():
-            moved = torch.stack([(p - g).square().sum() for p, g in zip(first, goal, strict=True)]).sum()
-        return missed / moved
+            student.step()
+        return student.squared_distance(target) / begin
 
     def _expert(self, number: int) -> list[Network]:
         from scdd.baselines._problem import Trainee

@@ -64,12 +64,15 @@ class Network:
         biases = [torch.zeros(n) for n in sizes[1:]]
         return cls(tuple(w.to(device, dtype) for w in weights), tuple(b.to(device, dtype) for b in biases), activation)
 
-    def layers(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the input (n, in) and the pre-activation (n, out) of every layer for x (n, d)."""
+    def layers(self, x: Tensor, first: Tensor | None = None) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the input (n, in) and the pre-activation (n, out) of every layer for x (n, d).
+
+        ``first`` (n, out): products of x and the first weights, where they are known.
+        """
         function = ACTIVATIONS.get(self.activation)[0]
         inputs, pre = [x], []
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            pre.append(F.linear(inputs[-1], weight, bias))
+            pre.append(F.linear(inputs[-1], weight, bias) if i or first is None else first + bias)
             if i < len(self.weights) - 1:
                 inputs.append(function(pre[-1]))
         return inputs, pre
@@ -78,7 +81,7 @@ class Network:
         """Return the last pre-activation (n, out): logits."""
         return self.layers(x)[1][-1]
 
-    def signals(self, x: Tensor, y: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def signals(self, x: Tensor, y: Tensor, first: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
         """Return, per layer, what the cross-entropy gradient of each row is made of.
 
         The gradient of row i's loss for the layer's weights is the outer product of ``delta[i]`` and ``inputs[i]``.
@@ -87,13 +90,15 @@ class Network:
         ----------
         x, y
             (n, d) and int64 (n,).
+        first
+            Products (n, out) of x and the first weights, where they are known.
 
         Returns
         -------
         Pairs ``delta`` (n, out), ``inputs`` (n, in), differentiable with respect to x.
         """
         slope = ACTIVATIONS.get(self.activation)[1]
-        inputs, pre = self.layers(x)
+        inputs, pre = self.layers(x, first)
         delta = torch.softmax(pre[-1], 1) - F.one_hot(y, pre[-1].shape[1]).to(x.dtype)
         result = [(delta, inputs[-1])]
         for i in range(len(self.weights) - 1, 0, -1):
