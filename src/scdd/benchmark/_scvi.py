@@ -21,14 +21,16 @@ __all__ = ["SCVI_SETTINGS", "make_scvi", "quiet_training"]
 
 _MAX_EPOCHS = 50
 _STEPS = 2000
-SCVI_SETTINGS = {"steps": _STEPS, "max_epochs": _MAX_EPOCHS, "batch_key": "donor"}
+_LIKELIHOOD = "nb"
+SCVI_SETTINGS = {"steps": _STEPS, "max_epochs": _MAX_EPOCHS, "batch_key": "donor", "gene_likelihood": _LIKELIHOOD}
 
 
 def make_scvi(training: Training, n: int, seed: int) -> Made:
     """Draw n random cells of each class, and one cell from the posterior predictive of each.
 
     scVI is trained once for each seed on all genes of the training cells, for 2,000 steps and at most 50 epochs, with
-    the donor as batch where donors are known. Its samples are conditional on real cells, which is what scvi-tools
+    the donor as batch where donors are known. Its likelihood is negative binomial, without the extra zeros that are its
+    default: counts of molecules have none, and on Zheng a training takes half the time for the same scores. Its samples are conditional on real cells, which is what scvi-tools
     offers: there is no sampling from a class alone.
     """
     model, cost = _trained(training, seed)
@@ -56,7 +58,7 @@ def _trained(training: Training, seed: int) -> tuple[Any, Cost]:
                 batch = "donor"
                 adata.obs[batch] = training.adata.obs[training.donor_key].astype(str).to_numpy()
             SCVI.setup_anndata(adata, batch_key=batch)
-            model = SCVI(adata)
+            model = SCVI(adata, gene_likelihood=_LIKELIHOOD)
             model.train(max_epochs=_MAX_EPOCHS, max_steps=_STEPS, **options)
         training.models["scvi", seed] = (model, cost)
     return training.models["scvi", seed]
