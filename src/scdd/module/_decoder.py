@@ -56,10 +56,11 @@ class RestDecoder(nn.Module):
         for start in range(0, len(z), size):
             rows = slice(start, start + size)
             predictor = torch.addmm(weight[0], z[rows], weight[1:])
-            held = (predictor < low) | (predictor > high)  # these no longer follow the latent
-            rates = predictor.clamp_(low, high).exp_()
+            inside = predictor.clamp(low, high)
+            follow = inside == predictor  # the others are held, and no longer move with the latent
+            rates = inside.exp_()
             total[rows] = rates.sum(1, keepdim=True)
-            slope[rows] = rates.masked_fill_(held, 0) @ weight[1:].T
+            slope[rows] = rates.mul_(follow) @ weight[1:].T
         slope.masked_fill_(total >= _MAX_REST, 0)  # there the sum stays where it is
         return total.clamp_max_(_MAX_REST), slope
 

@@ -138,7 +138,7 @@ class GradientMatching(Objective[GradientConfig]):
             real = network.signals(self.standardised(step.real_x[used]), step.real_y[used])
         total = syn_x.new_zeros(())
         for (syn_delta, syn_in), (real_delta, real_in) in zip(network.signals(syn_x, step.syn_y), real, strict=True):
-            a, s = syn_in[syn_rows], _per_class(syn_delta, syn_rows, syn_filled)
+            a, s = _taken(syn_in, syn_rows), _per_class(syn_delta, syn_rows, syn_filled)
             with torch.no_grad():
                 b, r = real_in[place], _per_class(real_delta, place, real_filled)
                 real_norm = _squared_norm(r, b)
@@ -179,7 +179,12 @@ class GradientMatching(Objective[GradientConfig]):
 def _per_class(delta: Tensor, rows: Tensor, filled: Tensor) -> Tensor:
     # (C, m, out): padding weighs nothing, so that sums over m are means over the rows of the class
     weight = filled.to(delta.dtype) / filled.sum(1, keepdim=True)
-    return delta[rows] * weight[:, :, None]
+    return _taken(delta, rows) * weight[:, :, None]
+
+
+def _taken(x: Tensor, rows: Tensor) -> Tensor:
+    # x[rows], (C, m, d), with a faster backward pass
+    return x.index_select(0, rows.flatten()).unflatten(0, rows.shape)
 
 
 def _product(s: Tensor, a: Tensor, r: Tensor, b: Tensor) -> Tensor:
