@@ -127,7 +127,7 @@ class Trainee:
         parameters = [p.detach().clone().requires_grad_() for p in (*network.weights, *network.biases)]
         cut = len(network.weights)
         self._live = Network(tuple(parameters[:cut]), tuple(parameters[cut:]), network.activation)
-        self._optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+        self._optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
 
     def step(self, x: Tensor, y: Tensor) -> float:
         """Take one step on standardised x (n, d) and y (n,); return the accuracy before it."""
@@ -145,9 +145,12 @@ class Trainee:
 
 
 OPTIMIZERS: Registry[Callable[[Tensor, LearnConfig], torch.optim.Optimizer]] = Registry("optimizer")
-OPTIMIZERS.register("sgd")(lambda delta, config: torch.optim.SGD([delta], lr=config.lr, momentum=config.momentum))
-OPTIMIZERS.register("adam")(lambda delta, config: torch.optim.Adam([delta], lr=config.lr))
-OPTIMIZERS.register("adamw")(lambda delta, config: torch.optim.AdamW([delta], lr=config.lr))
+# fused: one pass over memory
+OPTIMIZERS.register("sgd")(
+    lambda delta, config: torch.optim.SGD([delta], lr=config.lr, momentum=config.momentum, fused=True)
+)
+OPTIMIZERS.register("adam")(lambda delta, config: torch.optim.Adam([delta], lr=config.lr, fused=True))
+OPTIMIZERS.register("adamw")(lambda delta, config: torch.optim.AdamW([delta], lr=config.lr, fused=True))
 
 
 def optimise(start: NDArray, matching: Matching, problem: Problem, config: LearnConfig) -> NDArray[np.float32]:
@@ -178,12 +181,15 @@ def optimise(start: NDArray, matching: Matching, problem: Problem, config: Learn
     optimizer = OPTIMIZERS.get(config.optimizer)(delta, config)
     of_class = problem.rows_y.bincount()[problem.rows_y, None]
     slow = (of_class / config.full_rate_rows).clamp_max(1.0) if config.optimizer == "sgd" else None
+    lowest, highest = -origin / unit, (_MOST - origin) / unit
     first = 1.0
     for step in range(config.steps):
         loss = matching(origin + unit * delta, step)
         if step == 0 and config.relative:
             first = max(abs(float(loss.detach())), 1e-12)
-        loss = loss / first + config.leash * delta.square().mean()
+        loss = loss / first
+        if config.leash:
+            loss = loss + config.leash * delta.square().mean()
         if not bool(torch.isfinite(loss)):
             msg = f"The loss of a learned baseline is not finite at step {step}: lower its lr, which is {config.lr}."
             raise TrainingError(msg)
@@ -193,5 +199,5 @@ def optimise(start: NDArray, matching: Matching, problem: Problem, config: Learn
             delta.grad *= slow
         optimizer.step()
         with torch.no_grad():
-            delta.copy_(((origin + unit * delta).clamp(0.0, _MOST) - origin) / unit)  # projected gradient
+            delta.clamp_(lowest, highest)  # projected gradient
     return (origin + unit * delta).clamp(0.0, _MOST).detach().numpy()

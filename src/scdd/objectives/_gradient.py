@@ -194,5 +194,6 @@ def _product(s: Tensor, a: Tensor, r: Tensor, b: Tensor) -> Tensor:
 
 def _squared_norm(s: Tensor, a: Tensor) -> Tensor:
     # squared norms, (C, out), of the rows of the gradient s.T @ a, floored where the rows of the class cancel
-    alone = (s.square() * a.square().sum(2, keepdim=True)).sum(1)
-    return _product(s, a, s, a).clamp_min(0) + _CANCELLED * alone + _TINY
+    among = a @ a.transpose(1, 2)
+    alone = (s.square() * among.diagonal(dim1=1, dim2=2)[:, :, None]).sum(1)
+    return (s * (among @ s)).sum(1).clamp_min(0) + _CANCELLED * alone + _TINY
