@@ -30,12 +30,11 @@ HEAD = """# Benchmark results
 {lead}
 
 Simple baselines and scdd on other splits are in {{download}}`splits.csv <_static/benchmark/splits.csv>`, and
-[below](#over-several-splits). **Some lines are of earlier settings and are being made again**: those of scdd-paper, which made
-n rows also of classes with fewer cells, where all others make as many rows as there are cells (this concerns n = 50 above all,
-and Tabula Muris, whose classes are small), and those of `tools.csv`. On the other splits, scdd of Zheng, Baron, Kang and the two tasks of
+[below](#over-several-splits). Some lines are of earlier code. `tools.csv` is of earlier settings of DC, DSA, IDM, scdd and
+scdd-paper, and **is being made again**. On the other splits, scdd of Zheng, Baron, Kang and the two tasks of
 Tabula Muris is of the code before the [nuisance](user_guide/how_it_works.md#nuisance), which is not used there: on this split the same
-rows came out, but for rounding in rows that were refined. The seconds of DC, DSA, IDM, scdd and scdd-paper were taken while other work
-ran on the same two cores.
+rows came out, but for rounding in rows that were refined. scdd, scdd-paper, DC, DSA and IDM were run on two cores that did little
+else; the seconds of the other methods were taken beside other work, and before the learned ones became faster.
 
 The calibration of scdd was chosen on other splits (seeds 10 to 14) of Zheng, Baron, Kang, Tabula Muris, GBM and PC9, whose
 held-out cells overlap with the training cells of this split. Its last part, the nuisance, was found on other splits of GBM after the

@@ -73,6 +73,15 @@ def test_arccos_is_an_infinite_relu_layer() -> None:
     torch.testing.assert_close(objective.kernel(rows, rows), 2 * hidden @ hidden.T / len(weights), rtol=0, atol=0.02)
 
 
+def test_slope_of_the_kernel_also_where_a_row_meets_itself() -> None:
+    x, y = toy()
+    objective = KernelRidge(**COMMON, config=KernelConfig(linear=0.2, rbf=0.3, arccos=0.5))
+    objective.prepare(x, y)
+    rows, others = objective.scaled(x[::9]).requires_grad_(), objective.scaled(x[1::7])
+    torch.autograd.gradcheck(lambda a: objective.kernel(a, a), (rows,))
+    torch.autograd.gradcheck(lambda a: objective.kernel(others, a), (rows,))
+
+
 def test_characteristic_of_known_points() -> None:
     """One row at a, one cell at b, in a given space: amplitudes are 1, only the phase differs."""
     objective = CharacteristicMatching(

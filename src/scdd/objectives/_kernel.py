@@ -99,14 +99,14 @@ class KernelRidge(Objective[KernelConfig]):
         float (n, m).
         """
         config = self.config
-        product = a @ b.T
+        product: Tensor = _Gram.apply(a) if a is b else a @ b.T
         a2, b2 = a.square().sum(1)[:, None], b.square().sum(1)[None, :]
         total = config.linear * (product + config.bias)
         if config.rbf > 0:
             width = config.bandwidth * self._distance
             total = total + config.rbf * torch.exp(-(a2 + b2 - 2 * product).clamp_min(0) / (2 * width**2))
         if config.arccos > 0:
-            total = total + config.arccos * _arccos(product + config.bias, a2 + config.bias, b2 + config.bias)
+            total = total + config.arccos * _ArcCosine.apply(product + config.bias, a2 + config.bias, b2 + config.bias)
         return total
 
     def predict(self, syn_x: Tensor, syn_y: Tensor, x: Tensor) -> Tensor:
@@ -164,10 +164,45 @@ class _Solve(torch.autograd.Function):
         return -along @ solution.T, along
 
 
-def _arccos(product: Tensor, a2: Tensor, b2: Tensor) -> Tensor:
-    # first-order arc-cosine kernel; the clamp keeps the derivative finite where a row meets itself, where it is 0
-    length = (a2 * b2).clamp_min(1e-12).sqrt()
-    margin = 1e-6 if product.dtype == torch.float32 else 1e-12
-    cosine = (product / length).clamp(-1 + margin, 1 - margin)
-    angle = torch.arccos(cosine)
-    return length * ((1 - cosine.square()).sqrt() + (torch.pi - angle) * cosine) / torch.pi
+class _ArcCosine(torch.autograd.Function):
+    """First-order arc-cosine kernel of products (n, m), between rows of squared lengths a2 (n, 1) and b2 (1, m).
+
+    K = (L sin t + (pi - t) p) / pi with L = |a| |b| and cos t = p / L has the slopes (pi - t) / pi in p and sin t / pi in L,
+    which are finite where a row meets itself; those of its pieces are not.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, product: Tensor, a2: Tensor, b2: Tensor) -> Tensor:
+        a, b = a2.clamp_min(1e-12).sqrt(), b2.clamp_min(1e-12).sqrt()
+        length = a * b
+        cosine = (product / length).clamp_(-1, 1)
+        slope = (torch.pi - torch.arccos(cosine)).div_(torch.pi)
+        sine = (1 - cosine.square_()).sqrt_().div_(torch.pi)
+        ctx.save_for_backward(slope, sine.mul_(length), a2, b2)
+        return (slope * product).add_(sine)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        slope, part, a2, b2 = ctx.saved_tensors
+        along = grad * part  # dL / d a2 = L / (2 a2)
+        return (
+            grad * slope,
+            along.sum(1, keepdim=True) / (2 * a2.clamp_min(1e-12)),
+            along.sum(0, keepdim=True) / (2 * b2.clamp_min(1e-12)),
+        )
+
+
+class _Gram(torch.autograd.Function):
+    """Products among rows; the two gradients of ``x @ x.T`` in one product."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x @ x.T
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return (grad + grad.T) @ x
