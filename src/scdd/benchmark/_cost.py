@@ -79,6 +79,8 @@ def measured() -> Iterator[Cost]:
 def compressed_bytes(counts: sp.csr_matrix) -> int:
     """Return the bytes of counts on disk: CSR arrays of the smallest types that hold them, compressed by zlib.
 
+    Its fastest level: within a tenth of level 6, which takes ten seconds for a set of many dense rows.
+
     Examples
     --------
     >>> compressed_bytes(sp.csr_matrix(np.zeros((5, 1000)))) < 100
@@ -91,7 +93,7 @@ def compressed_bytes(counts: sp.csr_matrix) -> int:
     else:
         data = data.astype(np.float32)
     arrays = (data, counts.indices.astype(np.int32), np.diff(counts.indptr).astype(np.int32))
-    return sum(len(zlib.compress(np.ascontiguousarray(array).tobytes(), 6)) for array in arrays)
+    return sum(len(zlib.compress(np.ascontiguousarray(array).tobytes(), 1)) for array in arrays)
 
 
 def _resident() -> float | None:
