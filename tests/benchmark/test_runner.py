@@ -13,8 +13,10 @@ import pytest
 
 from scdd.baselines import BASELINES
 from scdd.benchmark import METHODS, TASKS, Made, Method, Training, run
+from scdd.benchmark._execute import Job, Run
 from scdd.benchmark._methods import resolve_methods
 from scdd.benchmark._prepare import prepare_training
+from scdd.benchmark._runner import _chains
 from scdd.encoders import EncoderInfo
 from scdd.encoders._self import SelfEncoder
 from scdd.errors import InputError, ScddWarning
@@ -353,3 +355,19 @@ def test_splits_that_are_no_new_test_are_told() -> None:
     (words,) = [str(warning.message) for warning in found if "no new test" in str(warning.message)]
     told = [split for split in range(7) if f"{split} of toy (as" in words]
     assert told == donors.index[donors.duplicated()].tolist()
+
+
+def test_our_own_methods_share_a_training_in_one_process() -> None:
+    jobs = [
+        Job("", TASKS.get(task), 0, METHODS.get(name), (Run(1, seed, ("kNN",)),))
+        for task in ("simulated", "baron")
+        for name in ("scdd", "scdd-paper", "random", "herding")
+        for seed in (0, 1)
+    ]
+    chains = [[(job.task.name, job.method.name, job.runs[0].seed) for job in chain] for chain in _chains(jobs)]
+    assert chains[:3] == [
+        [("simulated", "scdd", 0), ("simulated", "scdd-paper", 0)],
+        [("simulated", "scdd", 1), ("simulated", "scdd-paper", 1)],
+        [("simulated", "random", 0)],
+    ]
+    assert len(chains) == 2 * (2 + 4)

@@ -202,7 +202,7 @@ def _results(jobs: Sequence[Job], n_jobs: int) -> Iterator[Outcome]:
 
     with parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1):
         results: Iterable[list[Outcome]] = Parallel(return_as="generator_unordered")(
-            delayed(_in_worker)(job) for job in jobs
+            delayed(_in_worker)(chain) for chain in _chains(jobs)
         )
         for outcomes in results:
             yield from outcomes
@@ -218,10 +218,19 @@ class _Worker:
 _WORKER = _Worker({})
 
 
-def _in_worker(job: Job) -> list[Outcome]:
+def _chains(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Group what one process should do: our own methods share a training for each task, split and seed."""
+    chains: dict[Any, list[Job]] = {}
+    for number, job in enumerate(jobs):
+        key = (job.task.name, job.split, job.runs[0].seed) if job.method.ours else number
+        chains.setdefault(key, []).append(job)
+    return list(chains.values())
+
+
+def _in_worker(jobs: Sequence[Job]) -> list[Outcome]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a worker has no one to warn
-        return list(execute(job, _WORKER.cache))
+        return [outcome for job in jobs for outcome in execute(job, _WORKER.cache)]
 
 
 def _resolve_tasks(tasks: str | Task | Sequence[str | Task]) -> list[Task]:
