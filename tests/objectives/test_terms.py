@@ -78,8 +78,8 @@ def test_slope_of_the_kernel_also_where_a_row_meets_itself() -> None:
     objective = KernelRidge(**COMMON, config=KernelConfig(linear=0.2, rbf=0.3, arccos=0.5))
     objective.prepare(x, y)
     rows, others = objective.scaled(x[::9]).requires_grad_(), objective.scaled(x[1::7])
-    torch.autograd.gradcheck(lambda a: objective.kernel(a, a), (rows,))
-    torch.autograd.gradcheck(lambda a: objective.kernel(others, a), (rows,))
+    assert torch.autograd.gradcheck(lambda a: objective.kernel(a, a), (rows,))
+    assert torch.autograd.gradcheck(lambda a: objective.kernel(others, a), (rows,))
 
 
 def test_characteristic_of_known_points() -> None:

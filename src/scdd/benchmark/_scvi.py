@@ -30,8 +30,8 @@ def make_scvi(training: Training, n: int, seed: int) -> Made:
 
     scVI is trained once for each seed on all genes of the training cells, for 2,000 steps and at most 50 epochs, with
     the donor as batch where donors are known. Its likelihood is negative binomial, without the extra zeros that are its
-    default: counts of molecules have none, and on Zheng a training takes half the time for the same scores. Its samples
-    are conditional on real cells, which is what scvi-tools offers: there is no sampling from a class alone.
+    default: counts of molecules have none, and a step takes about a third less time. Its samples are conditional on real
+    cells, which is what scvi-tools offers: there is no sampling from a class alone.
     """
     model, cost = _trained(training, seed)
     with measured() as own:
