@@ -123,7 +123,7 @@ def test_mtt_experts_learn_and_students_move_by_sgd() -> None:
     ]
     assert accuracy[1] > max(0.9, accuracy[0])
     taught = Trainee(first, lr=float(matching.student_lr.detach()))
-    taught.step(problem.standardised(torch.from_numpy(x)), torch.from_numpy(labels))
+    taught.step(problem.cells(sp.csr_matrix(x)), torch.from_numpy(labels))
     assert float(matching.distance(torch.from_numpy(x), first, taught.network).detach()) < 1e-6
     begin = float(matching.student_lr.detach())
     for step in range(2):
@@ -153,7 +153,7 @@ def test_idm_matches_means_in_an_unseen_trained_network(name: str) -> None:
     x, y = map(torch.from_numpy, _cells(1))
     trainee = Trainee(Network.draw((GENES, 32, 3), generator=torch.Generator().manual_seed(99)), lr=0.05)
     for _ in range(30):
-        trainee.step(problem.standardised(x), y)
+        trainee.step(problem.cells(sp.csr_matrix(x.numpy())), y)
 
     def off(rows: Tensor) -> float:
         inside = [trainee.network.layers(problem.standardised(v))[0][-1] for v in (rows, x)]

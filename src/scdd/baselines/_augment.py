@@ -60,8 +60,12 @@ class Augmentation:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Augment x (n, d), log1p expression."""
-        import torch
+        from scdd.baselines._depth import change
 
-        if self.factor != 1.0:
-            x = torch.log1p(torch.expm1(x) * self.factor)
-        return x * self.keep
+        return change(x, self.factor, self.keep)
+
+    def values(self, x: Tensor, genes: Tensor) -> Tensor:
+        """Augment the stored values x (k,) of sparse cells, which are of ``genes`` (k,); zeros stay."""
+        from scdd.baselines._depth import change
+
+        return change(x, self.factor, self.keep[genes])

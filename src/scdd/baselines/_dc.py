@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from scdd.baselines._learned import LearnConfig, Learned, tuned
 from scdd.baselines._method import BASELINES
@@ -11,7 +11,9 @@ from scdd.baselines._method import BASELINES
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from scdd.baselines._augment import Augmentation
     from scdd.baselines._problem import Problem
+    from scdd.objectives import GradientMatching
 
 __all__ = ["DCConfig", "DCMatching"]
 
@@ -62,34 +64,39 @@ class DCMatching:
         from scdd.objectives import GradientConfig
 
         self.problem, self.config = problem, config
-        self.objective = problem.objective(
-            "gradient",
-            GradientConfig(
-                hidden=config.hidden,
-                max_real_per_class=config.real_per_class,
-                stages=(0,) if config.loops else config.stages,
-            ),
+        gradient = GradientConfig(
+            hidden=config.hidden,
+            max_real_per_class=config.real_per_class,
+            stages=(0,) if config.loops else config.stages,
         )
+        self.objective = cast("GradientMatching", problem.objective("gradient", gradient))
         rows = int(problem.rows_y.bincount().max())
         fitting = [(outer, inner) for least, outer, inner in config.loops if least <= rows]
         self.loop = fitting[-1] if fitting else None
         self._velocity: tuple[Tensor, ...] | None = None
 
-    def augment(self, x: Tensor, step: int) -> Tensor:
-        """Change nothing; DSA does."""
-        return x
+    def augmentation(self, step: int) -> Augmentation | None:
+        """Return None; DSA has one."""
+        return None
 
     def __call__(self, rows: Tensor, step: int) -> Tensor:
         """Return the distance of the gradients at a step."""
+        import torch
+
+        problem, augmentation = self.problem, self.augmentation(step)
+        rows = problem.standardised(rows if augmentation is None else augmentation(rows))
         if self.loop is not None:
             self._next_network(rows.detach(), step, *self.loop)
-        real_x, real_y = self.problem.real(self.config.real_per_class, step)
-        loss = self.objective.loss(
-            self.augment(rows, step), self.problem.rows_y, self.augment(real_x, step), real_y, step
+        cells, cells_y = problem.real(self.config.real_per_class, step, augmentation=augmentation)
+        network = self.objective.network(step)
+        with torch.no_grad():
+            first = cells.products(network.weights[0])
+        loss = self.objective.distance(
+            network, rows, problem.rows_y, cells.standardised(), cells_y, problem.shared(cells_y), real_first=first
         )
-        return loss * self.problem.n_used
+        return loss * problem.n_used
 
-    def _next_network(self, rows: Tensor, step: int, outer: int, inner: int) -> None:
+    def _next_network(self, x: Tensor, step: int, outer: int, inner: int) -> None:
         import torch
 
         from scdd.baselines._row_training import RowTraining
@@ -98,7 +105,6 @@ class DCMatching:
             self._network, self._velocity = self.problem.network(self.config.hidden, step), None
         else:
             with torch.no_grad():
-                x = self.problem.standardised(self.augment(rows, step))
                 training = RowTraining(
                     self._network, x, self.problem.rows_y,
                     lr=self.config.net_lr, momentum=self.config.net_momentum, velocity=self._velocity,
@@ -106,7 +112,7 @@ class DCMatching:
                 for _ in range(inner):
                     training.step()
                 self._network, self._velocity = training.network, training.velocity
-        self.objective.set_network(self._network)  # type: ignore[attr-defined]
+        self.objective.set_network(self._network)
 
 
 # the rate as published: a loss of angles moves a single row no faster than ten

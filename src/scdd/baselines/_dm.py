@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from scdd.baselines._augment import Augmentation
 from scdd.baselines._learned import LearnConfig, Learned, tuned
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from scdd.baselines._problem import Problem
+    from scdd.objectives import DistributionMatching
+    from scdd.objectives._networks import Network
 
 __all__ = ["DMConfig", "DMMatching"]
 
@@ -54,19 +56,30 @@ class DMMatching:
         from scdd.objectives import DistributionConfig
 
         self.problem, self.config = problem, config
-        self.objective = problem.objective("distribution", DistributionConfig(hidden=config.hidden))
+        objective = problem.objective("distribution", DistributionConfig(hidden=config.hidden))
+        self.objective = cast("DistributionMatching", objective)
         self._sum = problem.n_used * config.hidden[-1]  # the objective averages over both
 
     def __call__(self, rows: Tensor, step: int) -> Tensor:
         """Return the distance at a step."""
-        config = self.config
-        real_x, real_y = self.problem.real(config.real_per_class, step)
+        return self.distance(self.objective.network(step), rows, step)
+
+    def distance(self, network: Network, rows: Tensor, step: int) -> Tensor:
+        """Return the distance at a step in what a network of standardised cells gives."""
+        import torch
+
+        config, problem = self.config, self.problem
+        augmentation = None
         if config.mask > 0 or config.jitter > 0:
-            augment = Augmentation.draw(
-                rows.shape[1], mask=config.mask, jitter=config.jitter, seed=self.problem.seed, step=step
+            augmentation = Augmentation.draw(
+                rows.shape[1], mask=config.mask, jitter=config.jitter, seed=problem.seed, step=step
             )
-            rows, real_x = augment(rows), augment(real_x)
-        return self._sum * self.objective.loss(rows, self.problem.rows_y, real_x, real_y, step)
+            rows = augmentation(rows)
+        cells, cells_y = problem.real(config.real_per_class, step, augmentation=augmentation)
+        with torch.no_grad():
+            real = cells.layers(network)[1][-1]
+        syn = problem.of_rows(network).outputs(rows)
+        return self._sum * self.objective.distance(syn, problem.rows_y, real, cells_y, problem.shared(cells_y))
 
 
 BASELINES.register("dm")(Learned("dm", DMMatching, DMConfig(lr=1.0, steps=500, real_per_class=128)))

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
 
 from scdd.baselines._augment import Augmentation
 from scdd.baselines._dc import DCConfig, DCMatching
 from scdd.baselines._learned import Learned, tuned
 from scdd.baselines._method import BASELINES
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 __all__ = ["DSAConfig", "DSAMatching"]
 
@@ -38,11 +34,14 @@ class DSAConfig(DCConfig):
 class DSAMatching(DCMatching):
     """Gradient matching where rows and real cells of a step lose the same genes and change depth by the same factor."""
 
-    def augment(self, x: Tensor, step: int) -> Tensor:
-        """Augment x (n, d); the step alone decides how."""
-        config = cast("DSAConfig", self.config)
-        drawn = Augmentation.draw(x.shape[1], mask=config.mask, jitter=config.jitter, seed=self.problem.seed, step=step)
-        return drawn(x)
+    config: DSAConfig
+
+    def augmentation(self, step: int) -> Augmentation:
+        """Return what both sides go through; the step alone decides."""
+        config, problem = self.config, self.problem
+        return Augmentation.draw(
+            problem.n_features, mask=config.mask, jitter=config.jitter, seed=problem.seed, step=step
+        )
 
 
 BASELINES.register("dsa")(Learned("dsa", DSAMatching, DSAConfig(start="real", steps=300, full_rate_rows=1)))

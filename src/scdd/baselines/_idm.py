@@ -80,9 +80,8 @@ class IDMMatching(DMMatching):
         trainee, accuracy = self.pool[int(rng.integers(len(self.pool)))]
         network = trainee.network
         embedding = Network(network.weights[:-1], network.biases[:-1], network.activation)
-        self.objective.set_network(embedding)  # type: ignore[attr-defined]
-        loss = super().__call__(rows, step)
-        logits = network.outputs(self.problem.standardised(rows))
+        loss = self.distance(embedding, rows, step)
+        logits = self.problem.of_rows(network).outputs(rows)
         # mean over the rows of a class, summed over classes, as the distance is
         entropy = self.problem.n_used * F.cross_entropy(logits, self.problem.rows_y)
         self._train(step)
@@ -103,8 +102,8 @@ class IDMMatching(DMMatching):
         for k in order[: config.train_networks]:
             trainee, accuracy = self.pool[k]
             for i in range(config.train_steps):
-                x, y = self.problem.real(config.train_batch, "training", step, int(k), i)
-                accuracy = 0.9 * accuracy + 0.1 * trainee.step(self.problem.standardised(x), y)
+                real = self.problem.real(config.train_batch, "training", step, int(k), i)
+                accuracy = 0.9 * accuracy + 0.1 * trainee.step(*real)
             self.pool[k] = (trainee, accuracy)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from scdd.baselines._learned import LearnConfig, Learned, tuned
 from scdd.baselines._method import BASELINES
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from scdd.baselines._problem import Problem
+    from scdd.objectives import KernelRidge
 
 __all__ = ["KIPConfig", "KIPMatching"]
 
@@ -54,12 +55,21 @@ class KIPMatching:
 
         self.problem, self.config = problem, config
         kernel = KernelConfig(linear=config.linear, rbf=config.rbf, arccos=config.arccos, ridge=config.ridge)
-        self.objective = problem.objective("kernel", kernel)
+        self.objective = cast("KernelRidge", problem.objective("kernel", kernel))
 
     def __call__(self, rows: Tensor, step: int) -> Tensor:
         """Return the error on a batch of real cells."""
-        real = self.problem.real(self.config.real_per_class, step)
-        return self.objective.loss(rows, self.problem.rows_y, *real, step)
+        from scdd.objectives._kernel import Gram
+
+        problem, objective = self.problem, self.objective
+        cells, cells_y = problem.real(self.config.real_per_class, step)
+        rows, width = objective.scaled(rows), problem.n_features**0.5
+        products: Tensor = Gram.apply(rows)
+        lengths = products.diagonal()
+        coefficients = objective.coefficients(objective.of_products(products, lengths, lengths), problem.rows_y)
+        across = cells.products(rows) / width  # scaled cells are shorter than standardised ones
+        kernel = objective.of_products(across, cells.squared_lengths() / width**2, lengths)
+        return objective.error(kernel @ coefficients, cells_y, problem.shared(cells_y))
 
 
 BASELINES.register("kip")(Learned("kip", KIPMatching, KIPConfig(optimizer="adam", lr=0.04, momentum=0.0, steps=500)))

@@ -123,8 +123,7 @@ class MTTMatching:
         epochs = [trainee.network]
         for epoch in range(config.n_epochs):
             for step in range(config.epoch_steps):
-                x, y = self.problem.real(config.expert_batch, "expert", number, epoch, step)
-                trainee.step(self.problem.standardised(x), y)
+                trainee.step(*self.problem.real(config.expert_batch, "expert", number, epoch, step))
             epochs.append(trainee.network)
         return epochs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from scdd._rng import stream
 from scdd.baselines._learned import LearnConfig, Learned, tuned
@@ -12,7 +12,9 @@ from scdd.baselines._method import BASELINES
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from scdd.baselines._cells import Cells
     from scdd.baselines._problem import Problem
+    from scdd.objectives import CharacteristicMatching
     from scdd.objectives._networks import Network
 
 __all__ = ["NCFMConfig", "NCFMMatching"]
@@ -75,30 +77,37 @@ class NCFMMatching:
             n_frequencies=config.n_frequencies, amplitude=config.amplitude, phase=config.phase
         )
         self.networks = [self._trained(i) for i in range(config.n_networks)]
-        self._plain = None if self.networks else problem.objective("characteristic", self.options)
+        self._plain = None
+        if not self.networks:
+            self._plain = cast("CharacteristicMatching", problem.objective("characteristic", self.options))
 
     def __call__(self, rows: Tensor, step: int) -> Tensor:
         """Return the loss at a step."""
         from torch.nn import functional as F
 
-        real_x, real_y = self.problem.real(self.config.real_per_class, step)
+        cells, cells_y = self.problem.real(self.config.real_per_class, step)
         if self._plain is not None:
-            return self._plain.loss(rows, self.problem.rows_y, real_x, real_y, step)
+            return self._in_components(self._plain, rows, cells, cells_y, step)
         rng = stream(self.problem.seed, "between", step)
         first, last = self.networks[int(rng.integers(len(self.networks)))]
-        distance = self._in_features(_between(first, last, float(rng.random())), rows, real_x, real_y, step)
-        logits = last.outputs(self.problem.standardised(rows))
+        distance = self._in_features(_between(first, last, float(rng.random())), rows, cells, cells_y, step)
+        logits = self.problem.of_rows(last).outputs(rows)
         entropy = self.problem.n_used * F.cross_entropy(logits, self.problem.rows_y)
         return self.problem.n_used * self.config.weight * distance + self.config.calibration * entropy
 
-    def _in_features(self, network: Network, rows: Tensor, real_x: Tensor, real_y: Tensor, step: int) -> Tensor:
+    def _in_components(
+        self, objective: CharacteristicMatching, rows: Tensor, cells: Cells, cells_y: Tensor, step: int
+    ) -> Tensor:
+        problem, project = self.problem, objective.projection()
+        # the centre of the projection is that of the cells, which their products are without
+        real = cells.products(project.weight.T) * cells.scale
+        return objective.distance(project(rows), problem.rows_y, real, cells_y, problem.shared(cells_y), step)
+
+    def _in_features(self, network: Network, rows: Tensor, cells: Cells, cells_y: Tensor, step: int) -> Tensor:
         import torch
         from torch.nn import functional as F
 
         from scdd.objectives import CharacteristicMatching, Projection
-
-        def features(x: Tensor) -> Tensor:
-            return F.normalize(network.layers(self.problem.standardised(x))[0][-1], dim=1)
 
         d = self.config.hidden[-1]
         objective = CharacteristicMatching(
@@ -106,8 +115,9 @@ class NCFMMatching:
         )
         objective.set_projection(Projection(torch.zeros(d), torch.eye(d)))
         with torch.no_grad():
-            real = features(real_x)
-        return objective.loss(features(rows), self.problem.rows_y, real, real_y, step)
+            real = F.normalize(cells.layers(network)[0][-1], dim=1)
+        syn = F.normalize(self.problem.of_rows(network).layers(rows)[0][-1], dim=1)
+        return objective.loss(syn, self.problem.rows_y, real, cells_y, step)
 
     def _trained(self, number: int) -> tuple[Network, Network]:
         from scdd.baselines._problem import Trainee
@@ -116,8 +126,7 @@ class NCFMMatching:
         network = self.problem.network(config.hidden, "pretrained", number)
         trainee = Trainee(network, lr=config.net_lr, momentum=config.net_momentum)
         for step in range(config.train_steps):
-            x, y = self.problem.real(config.train_batch, "pretrained", number, step)
-            trainee.step(self.problem.standardised(x), y)
+            trainee.step(*self.problem.real(config.train_batch, "pretrained", number, step))
         return network, trainee.network
 
 

@@ -14,9 +14,12 @@ from torch.nn import functional as F
 
 from scdd._registry import Registry
 from scdd._rng import stream, torch_stream
+from scdd.baselines._augment import Augmentation
+from scdd.baselines._cells import Cells
 from scdd.baselines._learned import LearnConfig
 from scdd.errors import InputError, TrainingError
 from scdd.objectives import OBJECTIVES, Objective
+from scdd.objectives._classes import shared
 from scdd.objectives._networks import Network
 from scdd.objectives._statistics import RealStatistics
 
@@ -62,15 +65,23 @@ class Problem:
             n_features=self.n_features, n_classes=n_classes, seed=seed, device=torch.device("cpu")
         )
         for first in range(0, len(self.labels), _CHUNK):
-            self.statistics.add(*self._dense(np.arange(first, min(first + _CHUNK, len(self.labels)))))
+            part = slice(first, first + _CHUNK)
+            self.statistics.add(torch.from_numpy(self.logs[part].toarray()), torch.from_numpy(self.labels[part]))
         self._center, self._scale = self.statistics.center(), self.statistics.scale()
 
-    def real(self, per_class: int, *path: str | int) -> tuple[Tensor, Tensor]:
-        """Return at most ``per_class`` cells of each class, drawn without replacement: (n, d) and int64 (n,)."""
+    def real(self, per_class: int, *path: str | int, augmentation: Augmentation | None = None) -> tuple[Cells, Tensor]:
+        """Return at most ``per_class`` cells of each class, drawn without replacement, and their classes, int64 (n,)."""
         rng = stream(self.seed, "real", *path)
-        return self._dense(
-            np.concatenate([rng.choice(cells, min(per_class, len(cells)), replace=False) for cells in self.members])
-        )
+        drawn = [rng.choice(cells, min(per_class, len(cells)), replace=False) for cells in self.members]
+        index = np.concatenate(drawn)
+        logs = self.logs[index]
+        if augmentation is not None:
+            logs.data = augmentation.values(torch.from_numpy(logs.data), torch.from_numpy(logs.indices)).numpy()
+        return self.cells(logs), torch.from_numpy(self.labels[index])
+
+    def cells(self, logs: sp.csr_matrix) -> Cells:
+        """Return cells as networks see them."""
+        return Cells(logs, self._center, self._scale)
 
     def objective(self, name: str, config: Any = None) -> Objective[Any]:
         """Return an objective that has seen all real cells."""
@@ -90,6 +101,14 @@ class Problem:
         """Return x (n, d) as networks see it: centred, over one common scale."""
         return (x - self._center) / self._scale
 
+    def of_rows(self, network: Network) -> Network:
+        """Return the network of rows in log space that is ``network`` of standardised ones."""
+        return network.unstandardised(self._center, self._scale)
+
+    def shared(self, real_y: Tensor) -> Tensor:
+        """Return the classes, int64 (C,), that have a row and one of these cells."""
+        return shared(self.rows_y, real_y, self.n_classes)
+
     def network(self, hidden: tuple[int, ...], *path: str | int) -> Network:
         """Draw a classifier of standardised cells."""
         sizes = (self.n_features, *hidden, self.n_classes)
@@ -107,9 +126,6 @@ class Problem:
             return torch.tensor(value if value > 0 else 1.0)
         msg = f"unit must be 'overall' or 'within', got {name!r}."
         raise InputError(msg)
-
-    def _dense(self, cells: NDArray) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(self.logs[cells].toarray()), torch.from_numpy(self.labels[cells])
 
 
 class Trainee:
@@ -129,9 +145,9 @@ class Trainee:
         self._live = Network(tuple(parameters[:cut]), tuple(parameters[cut:]), network.activation)
         self._optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
 
-    def step(self, x: Tensor, y: Tensor) -> float:
-        """Take one step on standardised x (n, d) and y (n,); return the accuracy before it."""
-        logits = self._live.outputs(x)
+    def step(self, cells: Cells, y: Tensor) -> float:
+        """Take one step on cells and their classes (n,); return the accuracy before it."""
+        logits = cells.layers(self._live)[1][-1]
         self._optimizer.zero_grad()
         F.cross_entropy(logits, y).backward()
         self._optimizer.step()
@@ -177,27 +193,30 @@ def optimise(start: NDArray, matching: Matching, problem: Problem, config: Learn
         If the loss is not finite.
     """
     origin, unit = torch.from_numpy(np.asarray(start, dtype=np.float32)), problem.unit(config.unit)
-    delta = torch.zeros_like(origin, requires_grad=True)
+    delta, rows = torch.zeros_like(origin, requires_grad=True), origin.clone().requires_grad_()
     optimizer = OPTIMIZERS.get(config.optimizer)(delta, config)
     of_class = problem.rows_y.bincount()[problem.rows_y, None]
     slow = (of_class / config.full_rate_rows).clamp_max(1.0) if config.optimizer == "sgd" else None
     lowest, highest = -origin / unit, (_MOST - origin) / unit
     first = 1.0
     for step in range(config.steps):
-        loss = matching(origin + unit * delta, step)
+        loss = matching(rows, step)
         if step == 0 and config.relative:
             first = max(abs(float(loss.detach())), 1e-12)
         loss = loss / first
-        if config.leash:
-            loss = loss + config.leash * delta.square().mean()
         if not bool(torch.isfinite(loss)):
             msg = f"The loss of a learned baseline is not finite at step {step}: lower its lr, which is {config.lr}."
             raise TrainingError(msg)
-        optimizer.zero_grad()
+        rows.grad = None
         loss.backward()
-        if slow is not None and delta.grad is not None:
-            delta.grad *= slow
-        optimizer.step()
         with torch.no_grad():
+            # rows are origin + unit * delta: by hand, in place, so that autograd makes no copies of all of them
+            delta.grad = (torch.zeros_like(rows) if rows.grad is None else rows.grad).mul_(unit)
+            if config.leash:
+                delta.grad.add_(delta, alpha=2 * config.leash / delta.numel())
+            if slow is not None:
+                delta.grad *= slow
+            optimizer.step()
             delta.clamp_(lowest, highest)  # projected gradient
-    return (origin + unit * delta).clamp(0.0, _MOST).detach().numpy()
+            torch.addcmul(origin, unit, delta, out=rows)
+    return rows.detach().clamp_(0.0, _MOST).numpy()

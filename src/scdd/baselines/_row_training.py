@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from scdd.objectives._kernel import Gram
 from scdd.objectives._networks import Network
 
 __all__ = ["RowTraining"]
@@ -52,7 +53,7 @@ class RowTraining:
         velocity: Sequence[Tensor] | None = None,
     ) -> None:
         self.start, self.x, self.y, self.lr, self.momentum = network, x, y, lr, momentum
-        self._products = x @ x.T
+        self._products: Tensor = Gram.apply(x)
         self._outputs = x @ network.weights[0].T
         self._pull = self._speed = torch.zeros_like(self._outputs)  # A, and its velocity
         # of all parameters but the first weights

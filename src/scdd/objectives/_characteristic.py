@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from scdd.errors import InputError
 from scdd.objectives._base import OBJECTIVES, Objective, Step
@@ -102,11 +103,48 @@ class CharacteristicMatching(Objective[CharacteristicConfig]):
         widths = torch.tensor(self.config.bandwidths) * self._distance
         return (normal / widths[torch.arange(n) % len(widths)]).to(self.device, self.dtype)
 
+    def projection(self) -> Projection:
+        """Return the projection of features that the frequencies are for.
+
+        Returns
+        -------
+        Projection of (n, d) to (n, n_components).
+        """
+        self._sync()
+        return self._projection
+
     def _loss(self, step: Step) -> Tensor:
-        frequencies = self.frequencies(step.number)
+        project = self.projection()
         with torch.no_grad():
-            real = self._function(step.real_x, step.real_y, step.classes, frequencies)
-        syn = self._function(step.syn_x, step.syn_y, step.classes, frequencies)
+            real = project(step.real_x)
+        return self.distance(project(step.syn_x), step.syn_y, real, step.real_y, step.classes, step.number)
+
+    def distance(
+        self, syn: Tensor, syn_y: Tensor, real: Tensor, real_y: Tensor, classes: Tensor, number: int
+    ) -> Tensor:
+        """Return the loss of projected features.
+
+        Parameters
+        ----------
+        syn, syn_y
+            (m, n_components) and int64 (m,): projected rows and their classes.
+        real, real_y
+            (n, n_components) and int64 (n,): the same of real cells.
+        classes
+            int64 (C,): classes that have both.
+        number
+            Number of the step.
+
+        Returns
+        -------
+        Scalar, differentiable with respect to ``syn``.
+        """
+        frequencies = self.frequencies(number)
+        with torch.no_grad():
+            theirs = self._function(real, real_y, classes, frequencies)
+        return self._gap(self._function(syn, syn_y, classes, frequencies), theirs)
+
+    def _gap(self, syn: Tensor, real: Tensor) -> Tensor:
         tiny = self._smooth**2
         amplitude = ((syn.square().sum(0) + tiny).sqrt() - (real.square().sum(0) + tiny).sqrt()).square()
         # 2 (|p||q| - Re p conj(q)) = |p - q|^2 - (|p| - |q|)^2, which does not cancel to below zero near p = q
@@ -116,11 +154,26 @@ class CharacteristicMatching(Objective[CharacteristicConfig]):
 
     def _function(self, x: Tensor, y: Tensor, classes: Tensor, frequencies: Tensor) -> Tensor:
         # (2, C, F): real and imaginary part
-        angle = self._projection(x) @ frequencies
-        mean = averaging(y, classes, self.dtype)
-        return torch.stack([mean @ angle.cos(), mean @ angle.sin()])
+        return _Waves.apply(x @ frequencies, averaging(y, classes, self.dtype))
 
     def _fit(self) -> None:
         given: Projection | None = getattr(self, "_given", None)
         self._projection = whitened_pca(self.real, self.config.n_components) if given is None else given
         self._distance = median_distance(self._projection(self.real.sample_x), self.real.sample_y)
+
+
+class _Waves(torch.autograd.Function):
+    """Class means, (2, C, F), of cosine and sine of angles (m, F): each is the slope of the other, so both are kept."""
+
+    @staticmethod
+    def forward(ctx: Any, angle: Tensor, mean: Tensor) -> Tensor:
+        cosine, sine = angle.cos(), angle.sin()
+        ctx.save_for_backward(cosine, sine, mean)
+        return torch.stack([mean @ cosine, mean @ sine])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        cosine, sine, mean = ctx.saved_tensors
+        along, across = mean.T @ grad[1], mean.T @ grad[0]
+        return along.mul_(cosine).sub_(across.mul_(sine)), None

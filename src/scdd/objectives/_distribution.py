@@ -85,14 +85,28 @@ class DistributionMatching(Objective[DistributionConfig]):
             dtype=self.dtype,
         )
 
-    def _loss(self, step: Step) -> Tensor:
-        network = self.network(step.number)
-        center, scale = self.real.center(), self.real.scale()
+    def distance(self, syn: Tensor, syn_y: Tensor, real: Tensor, real_y: Tensor, classes: Tensor) -> Tensor:
+        """Return the loss of what the network of a step gives.
+
+        Parameters
+        ----------
+        syn, syn_y
+            (m, h) and int64 (m,): outputs for the rows, before the last activation, and classes.
+        real, real_y
+            (n, h) and int64 (n,): the same of real cells.
+        classes
+            int64 (C,): classes that have both.
+
+        Returns
+        -------
+        Scalar, differentiable with respect to ``syn``.
+        """
         function = ACTIVATIONS.get(self.config.activation)[0]
+        ours, theirs = (averaging(y, classes, self.dtype) @ function(h) for h, y in ((syn, syn_y), (real, real_y)))
+        return (ours - theirs).square().mean()
 
-        def means(x: Tensor, y: Tensor) -> Tensor:
-            return averaging(y, step.classes, self.dtype) @ function(network.outputs((x - center) / scale))
-
+    def _loss(self, step: Step) -> Tensor:
+        network = self.network(step.number).unstandardised(self.real.center(), self.real.scale())
         with torch.no_grad():
-            real = means(step.real_x, step.real_y)
-        return (means(step.syn_x, step.syn_y) - real).square().mean()
+            real = network.outputs(step.real_x)
+        return self.distance(network.outputs(step.syn_x), step.syn_y, real, step.real_y, step.classes)

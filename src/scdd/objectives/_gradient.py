@@ -11,6 +11,7 @@ from torch import Tensor
 from scdd.errors import InputError
 from scdd.objectives._base import OBJECTIVES, Objective, Step
 from scdd.objectives._classes import padding
+from scdd.objectives._kernel import Gram
 from scdd.objectives._networks import Network
 
 _TINY = 1e-20  # of squared norms: keeps units that are silent on all rows from dividing by 0
@@ -127,20 +128,53 @@ class GradientMatching(Objective[GradientConfig]):
         return (x - self._center) / self._scale
 
     def _loss(self, step: Step) -> Tensor:
-        syn_x = self.standardised(step.syn_x)
-        network = self.network(step.number)
-        syn_rows, syn_filled = padding(step.syn_y, step.classes)
         with torch.no_grad():
-            real_rows, real_filled = padding(step.real_y, step.classes, self.config.max_real_per_class)
-            used = real_rows[real_filled]
-            place = torch.zeros_like(real_rows)
-            place[real_filled] = torch.arange(len(used), device=used.device)
-            real = network.signals(self.standardised(step.real_x[used]), step.real_y[used])
+            # no more of the cells than are used
+            used = padding(step.real_y, step.classes, self.config.max_real_per_class)
+            chosen = used[0][used[1]]
+            real_x, real_y = self.standardised(step.real_x[chosen]), step.real_y[chosen]
+        syn_x = self.standardised(step.syn_x)
+        return self.distance(self.network(step.number), syn_x, step.syn_y, real_x, real_y, step.classes)
+
+    def distance(
+        self,
+        network: Network,
+        syn_x: Tensor,
+        syn_y: Tensor,
+        real_x: Tensor,
+        real_y: Tensor,
+        classes: Tensor,
+        *,
+        real_first: Tensor | None = None,
+    ) -> Tensor:
+        """Return the loss of standardised rows and cells under a classifier.
+
+        Parameters
+        ----------
+        network
+            The classifier.
+        syn_x, syn_y
+            (m, d) and int64 (m,): standardised rows and their classes.
+        real_x, real_y
+            (n, d) and int64 (n,): standardised real cells, all of which are used, and their classes.
+        classes
+            int64 (C,): classes that have both.
+        real_first
+            Products (n, out) of the cells and the first weights, where they are known.
+
+        Returns
+        -------
+        Scalar, differentiable with respect to ``syn_x``.
+        """
+        syn_rows, syn_filled = padding(syn_y, classes)
+        with torch.no_grad():
+            real_rows, real_filled = padding(real_y, classes)
+            real = network.signals(real_x, real_y, real_first)
         total = syn_x.new_zeros(())
-        for (syn_delta, syn_in), (real_delta, real_in) in zip(network.signals(syn_x, step.syn_y), real, strict=True):
+        for (syn_delta, syn_in), (real_delta, real_in) in zip(network.signals(syn_x, syn_y), real, strict=True):
             a, s = _taken(syn_in, syn_rows), _per_class(syn_delta, syn_rows, syn_filled)
             with torch.no_grad():
-                b, r = real_in[place], _per_class(real_delta, place, real_filled)
+                b, r = _taken(real_in, real_rows), _per_class(real_delta, real_rows, real_filled)
                 real_norm = _squared_norm(r, b)
                 alive = (real_norm > 2 * _TINY).to(self.dtype)  # a unit silent on the real cells asks for nothing
             syn_norm = _squared_norm(s, a)
@@ -183,7 +217,9 @@ def _per_class(delta: Tensor, rows: Tensor, filled: Tensor) -> Tensor:
 
 
 def _taken(x: Tensor, rows: Tensor) -> Tensor:
-    # x[rows], (C, m, d), with a faster backward pass
+    # x[rows], (C, m, d): no copy where rows lie in order, and a faster backward pass where they do not
+    if rows.numel() == len(x) and bool((rows.flatten() == torch.arange(len(x), device=x.device)).all()):
+        return x.unflatten(0, rows.shape)
     return x.index_select(0, rows.flatten()).unflatten(0, rows.shape)
 
 
@@ -194,6 +230,6 @@ def _product(s: Tensor, a: Tensor, r: Tensor, b: Tensor) -> Tensor:
 
 def _squared_norm(s: Tensor, a: Tensor) -> Tensor:
     # squared norms, (C, out), of the rows of the gradient s.T @ a, floored where the rows of the class cancel
-    among = a @ a.transpose(1, 2)
+    among: Tensor = Gram.apply(a)
     alone = (s.square() * among.diagonal(dim1=1, dim2=2)[:, :, None]).sum(1)
     return (s * (among @ s)).sum(1).clamp_min(0) + _CANCELLED * alone + _TINY

@@ -98,9 +98,28 @@ class KernelRidge(Objective[KernelConfig]):
         -------
         float (n, m).
         """
+        if a is b:
+            product: Tensor = Gram.apply(a)
+            squares = product.diagonal()
+            return self.of_products(product, squares, squares)
+        return self.of_products(a @ b.T, a.square().sum(1), b.square().sum(1))
+
+    def of_products(self, product: Tensor, a2: Tensor, b2: Tensor) -> Tensor:
+        """Return the kernel (n, m) between rows of which the products are known.
+
+        Parameters
+        ----------
+        product
+            float (n, m): products of scaled rows.
+        a2, b2
+            float (n,) and (m,): their squared lengths.
+
+        Returns
+        -------
+        float (n, m).
+        """
         config = self.config
-        product: Tensor = _Gram.apply(a) if a is b else a @ b.T
-        a2, b2 = a.square().sum(1)[:, None], b.square().sum(1)[None, :]
+        a2, b2 = a2[:, None], b2[None, :]
         total = config.linear * (product + config.bias)
         if config.rbf > 0:
             width = config.bandwidth * self._distance
@@ -123,22 +142,51 @@ class KernelRidge(Objective[KernelConfig]):
         -------
         float (n, n_classes): the predicted indicator of each class minus 1 / n_classes.
         """
+        rows = self.scaled(syn_x)
+        return self.kernel(self.scaled(x), rows) @ self.coefficients(self.kernel(rows, rows), syn_y)
+
+    def coefficients(self, among: Tensor, syn_y: Tensor) -> Tensor:
+        """Return what the kernel with the rows is multiplied by in a prediction.
+
+        Parameters
+        ----------
+        among
+            float (m, m): kernel among rows.
+        syn_y
+            int64 (m,): their classes.
+
+        Returns
+        -------
+        float (m, n_classes).
+        """
         # the small system is solved in double precision: a single-precision Cholesky fails on near-equal rows
         wide = self.dtype if self.device.type == "mps" else torch.float64
-        rows = self.scaled(syn_x)
-        among = self.kernel(rows, rows).to(wide)
+        among = among.to(wide)
         target = F.one_hot(syn_y, self.n_classes).to(wide) - 1.0 / self.n_classes
         ridge = self.config.ridge * among.diagonal().mean()
-        alpha = _Solve.apply(among + ridge * torch.eye(len(rows), dtype=wide, device=self.device), target).to(
-            self.dtype
-        )
-        return self.kernel(self.scaled(x), rows) @ alpha
+        eye = torch.eye(len(among), dtype=wide, device=self.device)
+        return _Solve.apply(among + ridge * eye, target).to(self.dtype)
+
+    def error(self, predicted: Tensor, real_y: Tensor, classes: Tensor) -> Tensor:
+        """Return the loss of a prediction.
+
+        Parameters
+        ----------
+        predicted, real_y
+            float (n, n_classes) and int64 (n,): the prediction for real cells, and their classes.
+        classes
+            int64 (C,): the classes that are scored; each has a cell.
+
+        Returns
+        -------
+        Scalar.
+        """
+        target = F.one_hot(real_y, self.n_classes).to(self.dtype) - 1.0 / self.n_classes
+        error = (predicted - target).square().sum(1)
+        return (averaging(real_y, classes, self.dtype) @ error).mean()
 
     def _loss(self, step: Step) -> Tensor:
-        predicted = self.predict(step.syn_x, step.syn_y, step.real_x)
-        target = F.one_hot(step.real_y, self.n_classes).to(self.dtype) - 1.0 / self.n_classes
-        error = (predicted - target).square().sum(1)
-        return (averaging(step.real_y, step.classes, self.dtype) @ error).mean()
+        return self.error(self.predict(step.syn_x, step.syn_y, step.real_x), step.real_y, step.classes)
 
     def _fit(self) -> None:
         self._center, self._scale = self.real.center(), self.real.scale()
@@ -193,16 +241,16 @@ class _ArcCosine(torch.autograd.Function):
         )
 
 
-class _Gram(torch.autograd.Function):
-    """Products among rows; the two gradients of ``x @ x.T`` in one product."""
+class Gram(torch.autograd.Function):
+    """Products among rows (..., m, d); the two gradients of ``x @ x.mT`` in one product."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
-        return x @ x.T
+        return x @ x.mT
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return (grad + grad.T) @ x
+        return (grad + grad.mT) @ x
