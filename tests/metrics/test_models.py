@@ -78,6 +78,18 @@ def test_the_seed_moves_the_network() -> None:
     assert (one != two).any()
 
 
+@pytest.mark.parametrize("n_per_class", [3, 100])
+def test_the_network_learns_the_same_from_sparse_products(monkeypatch: pytest.MonkeyPatch, n_per_class: int) -> None:
+    train, y, test = _data(n_per_class)
+    train[:, 40:] = 0
+    predicted = []
+    for share in (0.2, 0.0):
+        monkeypatch.setattr("scdd.metrics._mlp._SPARSE", share)
+        predicted.append(TEST_MODELS.get("MLP").fit_predict(train, y, test, seed=0))
+    assert 0 < (train != 0).mean() < 0.2
+    assert (predicted[0] == predicted[1]).mean() > 0.99
+
+
 def test_unknown_model_is_named_with_a_hint() -> None:
     with pytest.raises(InputError, match="Did you mean 'SVM'"):
         TEST_MODELS.get("SVN")
