@@ -110,7 +110,7 @@ class MTTMatching:
         from scdd.baselines._row_training import RowTraining
 
         student = RowTraining(start, self.problem.standardised(rows), self.problem.rows_y, lr=self.student_lr)
-        begin = student.squared_distance(target).detach()
+        begin = start.squared_distance(target)
         for _ in range(self.config.student_steps):
             student.step()
         return student.squared_distance(target) / begin

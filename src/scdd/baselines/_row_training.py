@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from scdd.objectives._kernel import Gram
 from scdd.objectives._networks import Network
@@ -52,13 +53,15 @@ class RowTraining:
         momentum: float = 0.0,
         velocity: Sequence[Tensor] | None = None,
     ) -> None:
-        self.start, self.x, self.y, self.lr, self.momentum = network, x, y, lr, momentum
+        self.start, self.x, self.momentum = network, x, momentum
+        self.lr = torch.as_tensor(lr, dtype=x.dtype)
+        self._targets = F.one_hot(y, len(network.biases[-1])).to(x.dtype)
         self._products: Tensor = Gram.apply(x)
         self._outputs = x @ network.weights[0].T
         self._pull = self._speed = torch.zeros_like(self._outputs)  # A, and its velocity
         # of all parameters but the first weights
         self._others = [*network.weights[1:], *network.biases]
-        self._carried_outputs = self._carried = x.new_zeros(())
+        self._carried: Tensor | None = None
         self._speeds = [torch.zeros_like(p) for p in self._others]
         if velocity is not None:
             self._carried, *self._speeds = velocity
@@ -67,26 +70,34 @@ class RowTraining:
 
     def step(self) -> None:
         """Take one step."""
-        first = self._outputs - self.lr * (self._products @ self._pull + self._coasted * self._carried_outputs)
-        signals = self._network(self.start.weights[0]).signals(self.x, self.y, first=first)
-        m = len(self.x)
-        gradients = [delta.T @ inputs / m for delta, inputs in signals[1:]] + [delta.mean(0) for delta, _ in signals]
-        self._speed = self.momentum * self._speed + signals[0][0] / m
-        self._speeds = [self.momentum * v + g for v, g in zip(self._speeds, gradients, strict=True)]
+        moved = self._products @ self._pull
+        if self._carried is not None:
+            moved = torch.add(moved, self._carried_outputs, alpha=self._coasted)
+        network = self._network(self.start.weights[0])
+        inputs, pre = network.continued(self._less(self._outputs, moved))
+        deltas = network.sent_back((torch.softmax(pre[-1], 1) - self._targets) / len(self.x), pre)
+        gradients = [d.T @ i for d, i in zip(deltas[1:], inputs, strict=True)] + [d.sum(0) for d in deltas]
+        self._speed = torch.add(deltas[0], self._speed, alpha=self.momentum)
+        self._speeds = [torch.add(g, v, alpha=self.momentum) for g, v in zip(gradients, self._speeds, strict=True)]
         self._left *= self.momentum
         self._pull, self._coasted = self._pull + self._speed, self._coasted + self._left
-        self._others = [p - self.lr * v for p, v in zip(self._others, self._speeds, strict=True)]
+        self._others = [self._less(p, v) for p, v in zip(self._others, self._speeds, strict=True)]
 
     @property
     def network(self) -> Network:
         """The network as it is now."""
-        moved = self._pull.T @ self.x + self._coasted * self._carried
-        return self._network(self.start.weights[0] - self.lr * moved)
+        moved = self._pull.T @ self.x
+        if self._carried is not None:
+            moved.add_(self._carried, alpha=self._coasted)
+        return self._network(self._less(self.start.weights[0], moved))
 
     @property
     def velocity(self) -> tuple[Tensor, ...]:
         """What a training that goes on from here starts with."""
-        return (self._left * self._carried + self._speed.T @ self.x, *self._speeds)
+        first = self._speed.T @ self.x
+        if self._carried is not None:
+            first.add_(self._carried, alpha=self._left)
+        return (first, *self._speeds)
 
     def squared_distance(self, other: Network) -> Tensor:
         """Return the squared distance of all parameters from those of another network, for a training from rest."""
@@ -96,6 +107,9 @@ class RowTraining:
         total = gap.square().sum() - 2 * self.lr * along + self.lr**2 * moved
         rest = [*other.weights[1:], *other.biases]
         return total + sum((p - o).square().sum() for p, o in zip(self._others, rest, strict=True))
+
+    def _less(self, parameter: Tensor, velocity: Tensor) -> Tensor:
+        return torch.addcmul(parameter, velocity, self.lr, value=-1)
 
     def _network(self, first: Tensor) -> Network:
         cut = len(self.start.weights) - 1

@@ -15,6 +15,8 @@ from scdd.objectives._base import OBJECTIVES, Objective, Step
 from scdd.objectives._classes import averaging
 from scdd.objectives._projection import median_distance
 
+_HALVED = 64  # rows of a block below which a product with itself is not halved
+
 
 @dataclass(frozen=True)
 class KernelConfig:
@@ -241,13 +243,24 @@ class _ArcCosine(torch.autograd.Function):
         )
 
 
+def _among(x: Tensor) -> Tensor:
+    # x @ x.mT; of large blocks one triangle is computed, by halves
+    half = x.shape[-2] // 2
+    if half < _HALVED or x.device.type != "cpu":
+        return x @ x.mT
+    upper, lower = x[..., :half, :], x[..., half:, :]
+    across = upper @ lower.mT
+    top, bottom = torch.cat([_among(upper), across], -1), torch.cat([across.mT, _among(lower)], -1)
+    return torch.cat([top, bottom], -2)
+
+
 class Gram(torch.autograd.Function):
     """Products among rows (..., m, d); the two gradients of ``x @ x.mT`` in one product."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
-        return x @ x.mT
+        return _among(x)
 
     @staticmethod
     @once_differentiable

@@ -101,6 +101,11 @@ class Network:
         """Return the last pre-activation (n, out): logits."""
         return self.layers(x)[1][-1]
 
+    def squared_distance(self, other: Network) -> Tensor:
+        """Return the squared distance of all parameters from those of another network, a scalar."""
+        ours, theirs = (*self.weights, *self.biases), (*other.weights, *other.biases)
+        return torch.stack([(p - q).square().sum() for p, q in zip(ours, theirs, strict=True)]).sum()
+
     def signals(self, x: Tensor, y: Tensor, first: Tensor | None = None) -> list[tuple[Tensor, Tensor]]:
         """Return, per layer, what the cross-entropy gradient of each row is made of.
 
@@ -117,14 +122,17 @@ class Network:
         -------
         Pairs ``delta`` (n, out), ``inputs`` (n, in), differentiable with respect to x.
         """
-        slope = ACTIVATIONS.get(self.activation)[1]
         inputs, pre = self.layers(x, first)
-        delta = torch.softmax(pre[-1], 1) - F.one_hot(y, pre[-1].shape[1]).to(x.dtype)
-        result = [(delta, inputs[-1])]
+        deltas = self.sent_back(torch.softmax(pre[-1], 1) - F.one_hot(y, pre[-1].shape[1]).to(x.dtype), pre)
+        return list(zip(deltas, inputs, strict=True))
+
+    def sent_back(self, delta: Tensor, pre: list[Tensor]) -> list[Tensor]:
+        """Return the derivatives for all pre-activations, given those of the last one, delta (n, out)."""
+        slope = ACTIVATIONS.get(self.activation)[1]
+        deltas = [delta]
         for i in range(len(self.weights) - 1, 0, -1):
-            delta = (delta @ self.weights[i]) * slope(pre[i - 1])
-            result.append((delta, inputs[i - 1]))
-        return result[::-1]
+            deltas.append((deltas[-1] @ self.weights[i]) * slope(pre[i - 1]))
+        return deltas[::-1]
 
     def advanced(
         self, x: Tensor, y: Tensor, *, steps: int, batch_size: int, lr: float, generator: torch.Generator

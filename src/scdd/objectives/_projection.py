@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scdd.objectives._classes import padding
 from scdd.objectives._statistics import RealStatistics
 
 RELATIVE_FLOOR = 0.01  # a component is not blown up beyond 100 times the widest one
@@ -84,12 +85,13 @@ def median_distance(z: Tensor, labels: Tensor | None = None, *, limit: int = 102
     """
     with torch.no_grad():
         z = z[:limit]
-        distance = torch.cdist(z, z)
-        wanted = torch.ones_like(distance, dtype=torch.bool).triu(1)
-        if labels is not None:
-            same = labels[:limit, None] == labels[None, :limit]
-            wanted = wanted & same if bool((wanted & same).any()) else wanted
-        found = distance[wanted]
+        if labels is not None and bool((torch.bincount(labels[:limit]) > 1).any()):
+            index, filled = padding(labels[:limit], labels[:limit].unique())
+        else:
+            index = torch.arange(len(z), device=z.device)[None]
+            filled = torch.ones_like(index, dtype=torch.bool)
+        distance = torch.cdist(z[index], z[index])
+        found = distance[(filled[:, :, None] & filled[:, None, :]).triu(1)]
         found = found[found > 0]
         return float(found.median()) if found.numel() else 1.0
 
