@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 
 from scdd.distill import blocks, plan_rows, render_rows
 from scdd.distill._blocks import block_size
+from scdd.distill._evidence import gather_evidence
 from scdd.distill._render import DENOISED_DEPTH
-from scdd.distill._rows import MEAN_FLOOR, row_kinds
+from scdd.distill._rows import MEAN_FLOOR, row_kinds, seen_rows
 from scdd.errors import InputError
 
 from ._toy import world
@@ -85,6 +87,25 @@ def test_the_share_of_noisy_rows_grows_with_the_rows(n_cells: int):
 def test_block_size(number: int, size: int):
     start, stop = blocks(5000)[number]
     assert block_size(number) == size == stop - start
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_what_models_see_of_rows_that_are_not_written(corrected: bool):
+    """The referee's short way gives the HVGs and the totals of the rows that would be written, for every rendering."""
+    w = world()
+    hvg, sizes = w.module.hvg.numpy(), np.full(4, 6)
+    kinds = [np.array(["denoised", "noisy", "denoised", "plain", "noisy", "denoised"])] * 4
+    rows = plan_rows(w.module, sizes, [np.zeros(6, int)] * 4, kinds=kinds, seed=0)
+    latents = torch.from_numpy(np.concatenate([w.latents[w.source.labels == k][:6] for k in range(4)]))
+    evidence = None
+    if corrected:
+        members = sp.csr_matrix((np.ones(24), (np.arange(24), np.arange(24))), shape=(24, w.source.n_obs))
+        evidence = gather_evidence(w.module, w.source, members, latents, prior_cells=2.0, prior_counts=100.0)
+    options = {"evidence": evidence, "shape": lambda target, plan: target * 1.1, "seed": 0}
+    written = render_rows(w.module, latents, rows, **options)
+    seen, total = seen_rows(w.module, latents, rows, **options)
+    np.testing.assert_array_equal(seen, written.counts[:, hvg].toarray())
+    np.testing.assert_array_equal(total, written.depth)
 
 
 def test_rows_keep_their_order_and_their_latent():

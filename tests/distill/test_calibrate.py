@@ -10,6 +10,7 @@ import torch
 
 from scdd.distill import RowPlan
 from scdd.distill._calibrate import CalibrationConfig, _views, calibrate, ties
+from scdd.distill._cells_around import CellsAround
 from scdd.distill._rows import ranks
 from scdd.objectives import Prototypes
 
@@ -128,7 +129,8 @@ def test_what_cells_see_of_earlier_rows_is_what_the_objective_sees() -> None:
     x, labels = torch.from_numpy(target.astype(np.float32)), torch.from_numpy(rows.labels)
     earlier, later = ((x[of], labels[of]) for of in (torch.from_numpy(~moving), torch.from_numpy(moving)))
     real = batches()
-    (view,) = _views(earlier, later, real, CONFIG.prototypes)
+    cells = [CellsAround(*batch, x.mean(0), labels.unique()) for batch in real]
+    (view,) = _views(earlier, later, cells, CONFIG.prototypes)
     own, whole = later[0].clone().requires_grad_(), x.clone().requires_grad_()
     assert float(view.beta) > 0
     parts = view.loss(own, later[1])

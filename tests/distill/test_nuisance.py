@@ -148,7 +148,7 @@ def test_noisy_rows_stay() -> None:
 def test_the_referee_may_leave_the_means_where_they_are(monkeypatch: pytest.MonkeyPatch, better: bool) -> None:
     monkeypatch.setattr("scdd.distill._referee._ONE_DONOR", 1)
     given = iter([0.5, 0.5, 0.6 if better else 0.4])  # as configured, not calibrated, without a nuisance
-    monkeypatch.setattr(Referee, "scores", lambda self, counts, labels: {"LR": next(given)})
+    monkeypatch.setattr(Referee, "scores", lambda self, *rows: {"LR": next(given)})
     config = DistillConfig(
         objective=None, guidance_options=(), rendering_options=(), spread_options=(), nuisance_options=(0,),
         nuisance_gain=0.0,

@@ -92,9 +92,9 @@ def test_many_small_classes_still_get_scores():
     source = toy(labels)
     split = inner_split(source, seed=0)
     if split is not None:
-        scores = Referee(source, split, np.ones(6, bool), models=MODELS, seed=0).scores(
-            source.rows(split.train), labels[split.train]
-        )
+        rows = source.rows(split.train).toarray()
+        referee = Referee(source, split, np.ones(6, bool), models=MODELS, seed=0)
+        scores = referee.scores(rows, rows.sum(axis=1), labels[split.train])
         assert np.isfinite(list(scores.values())).all()
 
 
@@ -113,7 +113,8 @@ def test_real_rows_score_high_and_mislabelled_rows_low():
     hvg[world().module.hvg.numpy()] = True
     referee = Referee(source, split, hvg, models=MODELS, seed=0)
     rows, labels = source.rows(split.train), source.labels[split.train].astype(int)
-    good, bad = referee.scores(rows, labels), referee.scores(rows, (labels + 1) % 4)
+    seen, total = rows[:, hvg].toarray(), np.asarray(rows.sum(axis=1)).ravel()
+    good, bad = referee.scores(seen, total, labels), referee.scores(seen, total, (labels + 1) % 4)
     assert set(good) == set(MODELS)
     assert min(good.values()) > 0.8
     assert max(bad.values()) < 0.2
@@ -187,9 +188,9 @@ def test_guidance_is_chosen_where_it_helps(monkeypatch: pytest.MonkeyPatch):
     original = Referee.scores
     calls = []
 
-    def scores(self, counts, labels):
-        calls.append(counts)
-        good = original(self, counts, labels)
+    def scores(self, seen_counts, total, labels):
+        calls.append(seen_counts)
+        good = original(self, seen_counts, total, labels)
         return {name: value if len(calls) == 2 else value - 0.2 for name, value in good.items()}
 
     monkeypatch.setattr(Referee, "scores", scores)
@@ -215,8 +216,8 @@ def test_spread_and_calibration_are_chosen_where_they_help(monkeypatch: pytest.M
     """After the codes: the four ways to write them, of which one is scored well; it is what the result is made by."""
     calls = []
 
-    def scores(self, counts, labels):
-        calls.append(counts)
+    def scores(self, seen_counts, total, labels):
+        calls.append(seen_counts)
         return dict.fromkeys(MODELS, 0.9 if FINISHES[len(calls) - 1] == best else 0.5)
 
     monkeypatch.setattr(Referee, "scores", scores)
@@ -236,7 +237,7 @@ def test_spread_and_calibration_are_chosen_where_they_help(monkeypatch: pytest.M
 
 
 def test_one_row_a_class_has_no_spread(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(Referee, "scores", lambda self, counts, labels: dict.fromkeys(MODELS, 0.5))
+    monkeypatch.setattr(Referee, "scores", lambda self, *rows: dict.fromkeys(MODELS, 0.5))
     w = world()
     config = replace(CONFIG, objective=None, spread_options=(1.0,), calibration=CalibrationConfig(n_steps=2))
     result = distill(w.module, w.source, w.latents, np.full(4, 1), config=config, seed=0)
@@ -267,7 +268,7 @@ def test_a_single_donor_does_not_judge_alone():
 def test_scores_are_means_over_the_splits(monkeypatch: pytest.MonkeyPatch):
     """A guidance that is good on the first split alone, and worse on average, is not taken."""
     given = iter([0.5, 0.6, 0.8, 0.6])  # plain and guided rows on one split, then on the other
-    monkeypatch.setattr(Referee, "scores", lambda self, counts, labels: dict.fromkeys(MODELS, next(given)))
+    monkeypatch.setattr(Referee, "scores", lambda self, *rows: dict.fromkeys(MODELS, next(given)))
     config = replace(CONFIG, objective=None, guidance=0.0, guidance_options=(0.5,), referee_splits=2)
     w = world()
     result = distill(w.module, w.source, w.latents, np.full(4, 1), config=config, seed=0)
@@ -328,8 +329,8 @@ def test_noisy_rows_are_taken_where_they_help(monkeypatch: pytest.MonkeyPatch, b
     """The rows of the result are placed and written as those that were judged."""
     seen = []
 
-    def scores(self, counts, labels):
-        seen.append((self.models, counts))
+    def scores(self, seen_counts, total, labels):
+        seen.append((self.models, seen_counts))
         return dict.fromkeys(self.models, 0.9 if better and len(seen) == 2 else 0.5)
 
     monkeypatch.setattr(Referee, "scores", scores)

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from scdd.distill import RENDERERS, ExpectedLog, RenderInput
-from scdd.distill._render import DENOISED_DEPTH, spread
+from scdd.distill._render import DENOISED_DEPTH, poisson_quantile, spread
 
 N_GENES = 400
 
@@ -167,6 +167,18 @@ def test_noisy_survives_the_ends_of_the_unit_interval():
             counts = RENDERERS.get("noisy")(make(n), rng)
             assert np.isfinite(counts).all()
             assert (counts >= 0).all()
+
+
+def test_poisson_quantiles_are_those_of_scipy():
+    rng = np.random.default_rng(0)
+    mean = np.exp(rng.normal(0, 2.5, (300, 40)))
+    mean[0] = 0
+    u = rng.random(mean.shape)
+    u[1], u[2] = 1e-12, 1 - 1e-12
+    assert (mean > 50).any()
+    assert (mean < 0.01).any()
+    np.testing.assert_array_equal(poisson_quantile(u, mean), np.maximum(stats.poisson.ppf(u, mean), 0))
+    assert np.isfinite(poisson_quantile(np.ones(2), np.array([0.1, 40.0]))).all()
 
 
 def test_plain_rounds():

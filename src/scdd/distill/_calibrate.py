@@ -21,10 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scdd.distill._cells_around import CellsAround
 from scdd.distill._rows import DENOISED, RowPlan, ranks
 from scdd.objectives import PrototypesConfig
-from scdd.objectives._classes import averaging
-from scdd.objectives._prototypes import log_nearness, sharpest, squared_distance
+from scdd.objectives._prototypes import log_nearness, sharpest
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,11 @@ def calibrate(
     device = real[0][0].device
     unit = torch.from_numpy(np.maximum(scale, 1e-3).astype(np.float32)).to(device)
     rank = ranks(plan.labels[denoised])
+    rows, labels = _rows(out, plan, denoised, device)
+    cells = [CellsAround(*batch, rows.mean(0), labels.unique()) for batch in real]
     for number in np.unique(plan.block[denoised]):
         earlier, moving = (denoised[of] for of in (plan.block[denoised] < number, plan.block[denoised] == number))
-        views = _views(_rows(out, plan, earlier, device), _rows(out, plan, moving, device), real, config.prototypes)
+        views = _views(_rows(out, plan, earlier, device), _rows(out, plan, moving, device), cells, config.prototypes)
         tied, n_levels = ties(out[moving], rank[plan.block[denoised] == number])
         start, labels = _rows(out, plan, moving, device)
         out[moving] = _moved(start, labels, torch.from_numpy(tied).to(device), n_levels, views, unit, config)
@@ -133,25 +135,23 @@ class _View:
 
     Attributes
     ----------
-    x, y, weight
-        Features (m, n_hvg), class and weight (m,) of the cells.
+    cells
+        The cells.
     own, every
-        Logarithms (m,) of how near the staying rows are: those of the cell's class, and all of them.
+        Logarithms (n,) of how near the staying rows are: those of the cell's class, and all of them.
     beta
         Inverse temperature.
     """
 
-    x: Tensor
-    y: Tensor
-    weight: Tensor
+    cells: CellsAround
     own: Tensor
     every: Tensor
     beta: Tensor
 
     def loss(self, rows: Tensor, labels: Tensor) -> Tensor:
-        """Return the cross-entropy of the nearest prototypes, these rows (n, n_hvg) among them."""
-        own, every = log_nearness(squared_distance(self.x, rows), self.y[:, None] == labels[None, :], self.beta)
-        return (torch.logaddexp(every, self.every) - torch.logaddexp(own, self.own)) @ self.weight
+        """Return the cross-entropy of the nearest prototypes, these rows (m, n_hvg) among them."""
+        own, every = log_nearness(self.cells.distance(rows), self.cells.y[:, None] == labels[None, :], self.beta)
+        return (torch.logaddexp(every, self.every) - torch.logaddexp(own, self.own)) @ self.cells.weight
 
 
 def _rows(
@@ -164,21 +164,17 @@ def _rows(
 def _views(
     earlier: tuple[Tensor, Tensor],
     moving: tuple[Tensor, Tensor],
-    real: Sequence[tuple[Tensor, Tensor]],
+    batches: Sequence[CellsAround],
     config: PrototypesConfig,
 ) -> list[_View]:
     """Return the batches with what they see of the ``earlier`` rows; the first one tells the temperature."""
     rows, labels = (torch.cat(pair) for pair in zip(earlier, moving, strict=True))
+    first = batches[0]
+    beta = sharpest(first.distance(rows), first.y[:, None] == labels[None, :], first.weight, config.sharpness)
     views: list[_View] = []
-    for x, y in real:
-        classes = torch.unique(labels)
-        weight = averaging(y, classes[torch.isin(classes, y)], x.dtype).mean(0)
-        known = weight.nonzero().flatten()  # cells of classes without rows have no prototype to be near to
-        x, y, weight = x[known], y[known], weight[known]
-        if not views:
-            beta = sharpest(squared_distance(x, rows), y[:, None] == labels[None, :], weight, config.sharpness)
-        own, every = log_nearness(squared_distance(x, earlier[0]), y[:, None] == earlier[1][None, :], beta)
-        views.append(_View(x, y, weight, own, every, beta))
+    for cells in batches:
+        own, every = log_nearness(cells.distance(earlier[0]), cells.y[:, None] == earlier[1][None, :], beta)
+        views.append(_View(cells, own, every, beta))
     return views
 
 

@@ -140,8 +140,7 @@ class _Fold:
         """Return the score of each model; without a start, that of an earlier candidate of the same codes is taken."""
         key = replace(candidate, finish=Finish())
         start = self.rows[key] if start is None else self.rows.setdefault(key, start)
-        rendered = self.task.render(self.cells, start, candidate.finish)
-        scores = self.referee.scores(rendered.counts, start.plan.labels)
+        scores = self.referee.scores(*self.task.seen(self.cells, start, candidate.finish), start.plan.labels)
         self.task.step()
         return scores
 

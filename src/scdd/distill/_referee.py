@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd._rng import stream
@@ -100,9 +99,21 @@ class Referee:
         # classes with few cells give noisy scores, but where all are small they are all there is
         self.classes = np.flatnonzero(sizes >= min(5, sizes.max()))
 
-    def scores(self, counts: sp.csr_matrix, labels: NDArray[np.integer]) -> dict[str, float]:
-        """Return the macro-F1 of each model that is trained on rows (n, n_vars) with their labels."""
-        x = preprocess(counts, self.hvg)
+    def scores(
+        self, seen: NDArray[np.floating], total: NDArray[np.floating], labels: NDArray[np.integer]
+    ) -> dict[str, float]:
+        """Return the macro-F1 of each model that is trained on rows.
+
+        Parameters
+        ----------
+        seen
+            Counts of their HVGs (n, n_hvg).
+        total
+            Total of all their genes (n,).
+        labels
+            Their classes (n,).
+        """
+        x = np.log1p(seen * (1e4 / np.maximum(total, 1))[:, None]).astype(np.float32)
         out = {}
         for name in self.models:
             predicted = TEST_MODELS.get(name).fit_predict(x, labels, self.x, seed=self.seed)

@@ -12,6 +12,7 @@ from scipy import stats
 from scdd._registry import Registry
 
 Floats = NDArray[np.floating]
+_WALKED = 50.0  # largest Poisson mean whose quantile is found by walking through the counts
 DENOISED_DEPTH = 10_000  # what a denoised row sums to: a count of it is one in ten thousand
 
 
@@ -86,7 +87,7 @@ def noisy(rows: RenderInput, rng: np.random.Generator) -> NDArray[np.float32]:
     n, n_hvg = len(mu), int(rows.hvg.sum())
     u = _strata((n, n_hvg), rng) + (rng.random((n, n_hvg)) - 0.5) / n
     u = u.clip(1e-12, 1 - 1e-12)  # at the very ends the quantiles are -1 and infinite
-    out[:, rows.hvg] = stats.poisson.ppf(u, mu[:, rows.hvg])
+    out[:, rows.hvg] = poisson_quantile(u, mu[:, rows.hvg])
     out[:, ~rows.hvg] = rng.poisson(mu[:, ~rows.hvg])
     return out
 
@@ -95,6 +96,41 @@ def noisy(rows: RenderInput, rng: np.random.Generator) -> NDArray[np.float32]:
 def plain(rows: RenderInput, rng: np.random.Generator) -> NDArray[np.float32]:
     """Round the expected counts at the library size."""
     return np.rint(rows.rates * rows.library[:, None]).astype(np.float32)
+
+
+def poisson_quantile(u: Floats, mean: Floats) -> Floats:
+    """Return the smallest count whose Poisson probability, summed up to it, is at least ``u``.
+
+    Counts are walked through from 0 until each is found: nearly all means are small, and the sums are then found sooner
+    than their inverse.
+
+    Parameters
+    ----------
+    u
+        In (0, 1), any shape.
+    mean
+        Of the same shape.
+
+    Examples
+    --------
+    >>> poisson_quantile(np.array([0.3, 0.5, 0.999]), np.array([1.0, 1.0, 0.01])).tolist()
+    [0.0, 1.0, 1.0]
+    """
+    out, large = np.zeros(u.size), mean.ravel() > _WALKED
+    out[large] = stats.poisson.ppf(u.ravel()[large], mean.ravel()[large])
+    left = np.flatnonzero(~large)
+    wanted, mu = u.ravel()[left], mean.ravel()[left].astype(np.float64)
+    term = np.exp(-mu)
+    total = term.copy()
+    count = 0
+    while len(left):
+        going = (total < wanted) & (term > 0)  # nothing is left to add where u is 1 but for rounding
+        out[left[~going]] = count
+        left, wanted, mu, term, total = left[going], wanted[going], mu[going], term[going], total[going]
+        count += 1
+        term *= mu / count
+        total += term
+    return out.reshape(u.shape)
 
 
 def _strata(shape: tuple[int, int], rng: np.random.Generator) -> Floats:

@@ -20,7 +20,7 @@ from scdd.distill._config import DistillConfig
 from scdd.distill._denoise import Denoising
 from scdd.distill._nuisance import nuisance_directions
 from scdd.distill._refine import RealBatches, RefineResult, RowFeatures, Space, refine
-from scdd.distill._rows import RenderedRows, RowPlan, render_rows
+from scdd.distill._rows import RenderedRows, RowPlan, Shape, render_rows, seen_rows
 from scdd.distill._start import Start, start_rows
 from scdd.module import SCDDModule
 from scdd.objectives import build
@@ -168,7 +168,20 @@ class Task:
     @torch.no_grad()
     def render(self, source: Source, start: Start, finish: Finish) -> RenderedRows:
         """Write the rows as counts, calibrated on the cells of ``source``."""
+        return render_rows(
+            self.module, start.codes.latents(self.module), start.plan,
+            evidence=start.evidence, shape=self._shape(source, finish), seed=self.seed,
+        )  # fmt: skip
 
+    @torch.no_grad()
+    def seen(self, source: Source, start: Start, finish: Finish) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Return what test models see of :meth:`render`: counts of the HVGs (n, n_hvg) and the total of all genes (n,)."""
+        return seen_rows(
+            self.module, start.codes.latents(self.module), start.plan,
+            evidence=start.evidence, shape=self._shape(source, finish), seed=self.seed,
+        )  # fmt: skip
+
+    def _shape(self, source: Source, finish: Finish) -> Shape:
         def shape(target: NDArray[np.floating], plan: RowPlan) -> NDArray[np.floating]:
             target = self.denoising(source, finish)(target, plan)
             if self.config.calibration is None or not finish.calibrated:
@@ -181,8 +194,7 @@ class Task:
                 config=self.config.calibration,
             )
 
-        latents = start.codes.latents(self.module)
-        return render_rows(self.module, latents, start.plan, evidence=start.evidence, shape=shape, seed=self.seed)
+        return shape
 
 
 @contextmanager
