@@ -53,7 +53,8 @@ class Cells:
         """Return the products (n, k) with weights (k, d); differentiable in these."""
         if self._formed is not None:
             return self._formed @ weights.T
-        return (_Products.apply(weights, self.logs) - weights @ self.center) / self.scale
+        products: Tensor = _Products.apply(weights, self)
+        return products
 
     def squared_lengths(self) -> Tensor:
         """Return the squared length of each cell, (n,)."""
@@ -68,14 +69,18 @@ class Cells:
 
 
 class _Products(torch.autograd.Function):
-    """Sparse cells times weights (k, d)."""
+    """Sparse cells times weights (k, d); the centre goes through the weights."""
 
     @staticmethod
-    def forward(ctx: Any, weights: Tensor, logs: sp.csr_matrix) -> Tensor:
-        ctx.logs = logs
-        return torch.from_numpy(logs @ weights.detach().numpy().T)
+    def forward(ctx: Any, weights: Tensor, cells: Cells) -> Tensor:
+        ctx.cells, ctx.plain = cells, weights.is_contiguous()
+        products = torch.from_numpy(cells.logs @ weights.detach().numpy().T)
+        return products.sub_(weights @ cells.center).div_(cells.scale)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return torch.from_numpy(ctx.logs.T @ grad.numpy()).T.contiguous(), None
+        cells, grad = ctx.cells, grad / ctx.cells.scale
+        along = torch.from_numpy(cells.logs.T @ grad.numpy()).addr_(cells.center, grad.sum(0), alpha=-1)
+        # laid out in memory as the weights are
+        return along.T.contiguous() if ctx.plain else along.T, None

@@ -117,7 +117,8 @@ class NCFMMatching:
         with torch.no_grad():
             real = F.normalize(cells.layers(network)[0][-1], dim=1)
         syn = F.normalize(self.problem.of_rows(network).layers(rows)[0][-1], dim=1)
-        return objective.loss(syn, self.problem.rows_y, real, cells_y, step)
+        objective.prepare(real, cells_y)
+        return objective.distance(syn, self.problem.rows_y, real, cells_y, self.problem.shared(cells_y), step)
 
     def _trained(self, number: int) -> tuple[Network, Network]:
         from scdd.baselines._problem import Trainee
@@ -125,9 +126,10 @@ class NCFMMatching:
         config = self.config
         network = self.problem.network(config.hidden, "pretrained", number)
         trainee = Trainee(network, lr=config.net_lr, momentum=config.net_momentum)
+        first = trainee.network
         for step in range(config.train_steps):
             trainee.step(*self.problem.real(config.train_batch, "pretrained", number, step))
-        return network, trainee.network
+        return first, trainee.network
 
 
 def _between(first: Network, last: Network, share: float) -> Network:

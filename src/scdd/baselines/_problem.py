@@ -140,14 +140,19 @@ class Trainee:
     """
 
     def __init__(self, network: Network, *, lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
-        parameters = [p.detach().clone().requires_grad_() for p in (*network.weights, *network.biases)]
-        cut = len(network.weights)
-        self._live = Network(tuple(parameters[:cut]), tuple(parameters[cut:]), network.activation)
-        self._optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True)
+        first, *weights = network.weights
+        # (d, out): the first weights lie in memory as sparse products read them
+        self._first = first.detach().T.clone(memory_format=torch.contiguous_format).requires_grad_()
+        others = [p.detach().clone().requires_grad_() for p in (*weights, *network.biases)]
+        self._weights, self._biases = tuple(others[: len(weights)]), tuple(others[len(weights) :])
+        self._activation = network.activation
+        self._optimizer = torch.optim.SGD(
+            [self._first, *others], lr=lr, momentum=momentum, weight_decay=weight_decay, fused=True
+        )
 
     def step(self, cells: Cells, y: Tensor) -> float:
         """Take one step on cells and their classes (n,); return the accuracy before it."""
-        logits = cells.layers(self._live)[1][-1]
+        logits = cells.layers(self._live())[1][-1]
         self._optimizer.zero_grad()
         F.cross_entropy(logits, y).backward()
         self._optimizer.step()
@@ -156,8 +161,12 @@ class Trainee:
     @property
     def network(self) -> Network:
         """The network as it is now; later steps do not change it."""
-        weights, biases = (tuple(p.detach().clone() for p in of) for of in (self._live.weights, self._live.biases))
-        return Network(weights, biases, self._live.activation)
+        live = self._live()
+        weights, biases = (tuple(p.detach().clone() for p in of) for of in (live.weights, live.biases))
+        return Network(weights, biases, self._activation)
+
+    def _live(self) -> Network:
+        return Network((self._first.T, *self._weights), self._biases, self._activation)
 
 
 OPTIMIZERS: Registry[Callable[[Tensor, LearnConfig], torch.optim.Optimizer]] = Registry("optimizer")
