@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import torch
 
 import scdd
@@ -106,6 +109,68 @@ def test_scvi_draws_counts_of_the_classes(training: Training, monkeypatch: pytes
     again = METHODS.get("scvi").run(training, 25, 0)
     assert (again.counts != made.counts).nnz == 0
     assert ("scvi", 0) in training.models  # trained once for each seed
+
+
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scdd.benchmark._scvi._STEPS", 10)
+
+
+def test_scvi_learns_hvgs_and_spreads_the_others_by_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    _quick(monkeypatch)
+    adata = simulate(n_obs=240, n_vars=60, n_classes=3, depth=600, effect=1.5, seed=3)
+    training = replace(prepare_training(adata, labels_key="cell_type"), hvg=np.arange(60) % 4 == 0)
+    # a gene that one class alone has is drawn in this class alone
+    own = training.counts.toarray()
+    own[training.labels != 1, 1] = 0
+    own[:3, training.hvg] = 0  # and some cells have no count to learn from
+    training = replace(training, counts=sp.csr_matrix(own), models={})
+    made = METHODS.get("scvi").run(training, 20, 0)
+    model = training.models["scvi", 0][0]
+    assert model.adata.shape == (240, 15)
+    assert all(torch.isfinite(value).all() for value in model.module.parameters())
+    assert made.counts.shape == (60, 60)
+    assert made.counts.dtype == np.float32
+    assert sp.isspmatrix_csr(made.counts)
+    assert np.array_equal(made.counts.data, np.rint(made.counts.data))
+    drawn = made.counts.toarray()
+    assert not drawn[made.labels != 1, 1].any()
+    others = np.flatnonzero(~training.hvg)
+    for code in range(3):
+        cells = own[training.labels == code]
+        rows = drawn[made.labels == code]
+        # as many counts as cells have: those of the other genes are the totals of cells
+        assert rows.sum(1).mean() == pytest.approx(cells.sum(1).mean(), rel=0.25)
+        assert np.isin(rows[:, others].sum(1), cells[:, others].sum(1)).all()
+        assert np.corrcoef(rows[:, others].mean(0), cells[:, others].mean(0))[0, 1] > 0.98
+    again = replace(training, models={})
+    METHODS.get("scvi").run(again, 3, 0)  # the order of calls does not matter
+    assert (METHODS.get("scvi").run(again, 20, 0).counts != made.counts).nnz == 0
+
+
+def test_scvi_needs_no_other_genes(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    _quick(monkeypatch)
+    every = replace(training, hvg=np.ones(60, dtype=bool), models={})
+    made = METHODS.get("scvi").run(every, 2, 0)
+    assert made.counts.shape == (6, 60)
+    assert made.counts.dtype == np.float32
+    assert made.counts.sum() > 0
+
+
+def test_the_fast_likelihood_of_scvi_is_its_own() -> None:
+    from scvi.distributions import NegativeBinomial
+
+    from scdd.benchmark._scvi import _log_likelihood
+
+    rng = torch.Generator().manual_seed(0)
+    mu = torch.rand((20, 9), generator=rng).requires_grad_()
+    theta = (torch.rand(9, generator=rng) + 0.1).requires_grad_()
+    x = torch.poisson(mu.detach() * 2, generator=rng)
+    x[0] = 0
+    plain = NegativeBinomial(mu=mu, theta=theta)
+    fast = _log_likelihood(plain.mu, plain.theta, x)
+    torch.testing.assert_close(fast, plain.log_prob(x))
+    for one, two in zip(*(torch.autograd.grad(z.sum(), (mu, theta)) for z in (fast, plain.log_prob(x))), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
 
 
 def test_donors_share_alike(training: Training) -> None:
