@@ -83,8 +83,10 @@ def calibrate(
     device = real[0][0].device
     unit = torch.from_numpy(np.maximum(scale, 1e-3).astype(np.float32)).to(device)
     rank = ranks(plan.labels[denoised])
-    rows, labels = _rows(out, plan, denoised, device)
-    cells = [CellsAround(*batch, rows.mean(0), labels.unique()) for batch in real]
+    classes = torch.from_numpy(np.unique(plan.labels[denoised])).to(device)
+    first = out[denoised[plan.block[denoised] == plan.block[denoised].min()]]
+    center = torch.from_numpy(first.mean(axis=0)).to(device)  # the same however many rows follow
+    cells = [CellsAround(*batch, center, classes) for batch in real]
     for number in np.unique(plan.block[denoised]):
         earlier, moving = (denoised[of] for of in (plan.block[denoised] < number, plan.block[denoised] == number))
         views = _views(_rows(out, plan, earlier, device), _rows(out, plan, moving, device), cells, config.prototypes)
