@@ -130,12 +130,11 @@ def main(arguments: list[str] | None = None) -> int:
         start = time.monotonic()
         fresh = execute(path)
         seconds = time.monotonic() - start
-        problems = [] if options.store else drift(nbformat.read(path, as_version=4), fresh)
-        if seconds > SECONDS:
-            problems.append(f"took longer than {SECONDS} s")
-        print(
-            f"{path.name}: {seconds:.0f} s, {'as stored' if not problems else 'drift' if not options.store else 'slow'}"
-        )
+        changed = [] if options.store else drift(nbformat.read(path, as_version=4), fresh)
+        slow = [f"took longer than {SECONDS} s"] if seconds > SECONDS else []
+        problems = changed + slow
+        words = ["drift"] * bool(changed) + ["slow"] * bool(slow)
+        print(f"{path.name}: {seconds:.0f} s, {' and '.join(words) or 'as stored'}")
         print("".join(f"  {line}\n" for line in problems), end="", flush=True)
         if options.store:
             nbformat.write(fresh, path)
