@@ -39,7 +39,7 @@ def _rows() -> Tensor:
     return (2 * torch.rand(6, GENES, generator=torch.Generator().manual_seed(1))).requires_grad_()
 
 
-def _same(ours: Tensor, theirs: Tensor, rows: Tensor) -> None:
+def _assert_same(ours: Tensor, theirs: Tensor, rows: Tensor) -> None:
     torch.testing.assert_close(ours, theirs, rtol=2e-4, atol=1e-6)
     gradients = [torch.autograd.grad(loss, rows)[0] for loss in (ours, theirs)]
     torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-4 * float(gradients[1].abs().max()))
@@ -69,7 +69,7 @@ def test_products_are_those_of_formed_cells(density: float) -> None:
 def test_change_of_depth_is_what_it_says(factor: float) -> None:
     x = torch.tensor([[0.0, 1e-3, 0.5], [2.0, 9.0, 1.0]], dtype=torch.float64, requires_grad=True)
     keep = torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)
-    _same(change(x, factor, keep).sum(), (torch.log1p(torch.expm1(x) * factor) * keep).sum(), x)
+    _assert_same(change(x, factor, keep).sum(), (torch.log1p(torch.expm1(x) * factor) * keep).sum(), x)
 
 
 def test_augmented_cells_are_augmented_where_they_are_not_zero(problem: Problem) -> None:
@@ -108,7 +108,7 @@ def test_loss_is_that_of_the_objective_on_formed_cells(name: str, problem: Probl
             objective = matching._plain if name.startswith("ncfm") else matching.objective
             factor = {"dm": problem.n_used * 128, "nc": 1.0}.get(name[:2], problem.n_used)
         augmented, x, y = _plain(problem, config, rows, step)
-        _same(loss, factor * objective.loss(augmented, problem.rows_y, x, y, step), rows)
+        _assert_same(loss, factor * objective.loss(augmented, problem.rows_y, x, y, step), rows)
 
 
 def test_distance_in_trained_features_is_that_of_formed_cells(problem: Problem) -> None:
@@ -126,7 +126,7 @@ def test_distance_in_trained_features_is_that_of_formed_cells(problem: Problem) 
     plain = OBJECTIVES.get("characteristic")(n_features=128, n_classes=2, seed=0, config=matching.options)
     plain.set_projection(Projection(torch.zeros(128), torch.eye(128)))
     real = features(torch.from_numpy(cells.logs.toarray())).detach()
-    _same(ours, plain.loss(features(rows), problem.rows_y, real, y, 0), rows)
+    _assert_same(ours, plain.loss(features(rows), problem.rows_y, real, y, 0), rows)
 
 
 def test_training_is_that_on_formed_cells(problem: Problem) -> None:

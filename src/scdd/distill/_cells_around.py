@@ -72,6 +72,7 @@ class CellsAround:
 
 def _sparse(x: sp.csr_matrix) -> Tensor:
     with warnings.catch_warnings():
+        # torch says so once of every sparse tensor; products are all that is asked of these, and they are tested
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
         rows, columns, values = (torch.from_numpy(part) for part in (x.indptr, x.indices, x.data))
         return torch.sparse_csr_tensor(rows, columns, values, size=x.shape, check_invariants=False)
