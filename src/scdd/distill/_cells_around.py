@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import scipy.sparse as sp
@@ -48,13 +47,12 @@ class CellsAround:
         weight = averaging(y, classes[torch.isin(classes, y)], x.dtype).mean(0)
         known = weight.nonzero().flatten()
         x, self.y, self.weight, self.center = x[known], y[known], weight[known], center
-        self._x, self._x_t = x, x.T
+        self._sparse: sp.csr_matrix | None = None
         if x.device.type == "cpu":
             values = sp.csr_matrix(x.numpy())
-            if values.nnz < _SPARSE * x.numel():
-                self._x, self._x_t = _sparse(values), _sparse(values.T.tocsr())
-        squared = torch.linalg.vector_norm(x, dim=1).square()
-        self.squared_length = squared - 2 * (self._x @ center) + center.square().sum()
+            self._sparse = values if values.nnz < _SPARSE * x.numel() else None
+        self._x = x
+        self.squared_length = (x - center).square().sum(1)
 
     def distance(self, rows: Tensor) -> Tensor:
         """Return the squared distances (n, m) of the cells to rows (m, d)."""
@@ -63,19 +61,11 @@ class CellsAround:
 
     def products(self, rows: Tensor) -> Tensor:
         """Return the scalar products (n, m) with rows (m, d)."""
-        return self._x @ rows.T.contiguous()
+        return self._x @ rows.T if self._sparse is None else torch.from_numpy(self._sparse @ rows.numpy().T)
 
     def sums(self, weight: Tensor) -> Tensor:
         """Return the sums (m, d) of the cells, with weights (n, m)."""
-        return (self._x_t @ weight).T
-
-
-def _sparse(x: sp.csr_matrix) -> Tensor:
-    with warnings.catch_warnings():
-        # torch says so once of every sparse tensor; products are all that is asked of these, and they are tested
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
-        rows, columns, values = (torch.from_numpy(part) for part in (x.indptr, x.indices, x.data))
-        return torch.sparse_csr_tensor(rows, columns, values, size=x.shape, check_invariants=False)
+        return weight.T @ self._x if self._sparse is None else torch.from_numpy(self._sparse.T @ weight.numpy()).T
 
 
 class _Distance(torch.autograd.Function):
