@@ -55,7 +55,16 @@ def test_failed_runs_do_not_count_and_what_was_not_run_is_empty(script: ModuleTy
     assert "1.4 points on a task" in page  # the sd of two scores that are 0.02 apart
 
 
+def test_the_default_is_that_of_the_benchmark_on_the_same_runs(script: ModuleType) -> None:
+    variants = results({("fast", "a", 1): 0.5, ("fast", "a", 10): 0.5}).assign(split=0)
+    benchmark = results({("scdd", "a", 1): 0.6, ("scdd", "a", 50): 0.9, ("scdd", "b", 1): 0.9, ("random", "a", 1): 0.1})
+    found = script.with_default(variants, benchmark.assign(split=0))
+    assert script.gains(found)["default"].groupby("n").mean().dropna().round(6).to_dict() == {1: 9.0}
+    assert len(script.with_default(found, benchmark.assign(split=0))) == len(found)
+
+
 def test_the_page_is_made_from_the_committed_runs(script: ModuleType) -> None:
     assert script.PAGE.exists() == script.RESULTS.exists()
     if script.RESULTS.exists():
-        assert script.PAGE.read_text(encoding="utf-8") == script.text(read_results(script.RESULTS))
+        runs = script.with_default(read_results(script.RESULTS), read_results(script.BENCHMARK))
+        assert script.PAGE.read_text(encoding="utf-8") == script.text(runs)
