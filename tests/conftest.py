@@ -86,7 +86,7 @@ def array_type(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
 @pytest.fixture(scope="module")
 def small_budget() -> Iterator[None]:
-    """Train for a few steps only: enough for contracts, not for good rows."""
+    """Train for a few steps only, and referees grow few trees: enough for contracts, not for good rows."""
     from scdd.train import TrainConfig
     from scdd.train._config import StageConfig
 
@@ -96,4 +96,5 @@ def small_budget() -> Iterator[None]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scdd.model._scdd.TrainConfig", lambda: config)
+        patch.setattr("scdd.metrics._models._N_TREES", 10)
         yield

@@ -9,6 +9,7 @@ from scipy.spatial.distance import cdist
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
+import scdd.distill._codes as codes_module
 from scdd.distill import Codes, invert
 from scdd.metrics import energy_distance
 from scdd.module import SCDDModule
@@ -166,6 +167,21 @@ def test_inversion_reaches_its_targets(energy_module: SCDDModule):
     assert float(error) < 1e-4
     assert float(error) < 1e-2 * float((before - z).square().mean().detach())
     assert torch.equal(codes.z, z)  # the start is left alone
+
+
+@pytest.mark.parametrize("level", [0.05, 0.2, 0.5, 0.9])
+def test_inversion_needs_no_gradient_where_the_generator_moves_codes_little(
+    energy_module: SCDDModule, monkeypatch: pytest.MonkeyPatch, level: float
+):
+    calls = []
+    descent = codes_module._nearest
+    monkeypatch.setattr(codes_module, "_nearest", lambda *given: calls.append(1) or descent(*given))
+    z, y, b = (torch.from_numpy(a[:16]) for a in (HELD_OUT.z, HELD_OUT.labels, HELD_OUT.batches))
+    codes = Codes(z, y, b, level)
+    moved = [c.denoise(energy_module).detach() for c in (invert(energy_module, codes, z), codes)]
+    error, before = ((image - z).square().mean() for image in moved)
+    assert float(error) < 0.2 * float(before)
+    assert len(calls) == (level > 0.2), level
 
 
 def test_inversion_of_one_row_does_not_depend_on_the_others(energy_module: SCDDModule):

@@ -19,6 +19,7 @@ Predictor = Callable[[NDArray[np.float32]], NDArray[np.integer]]
 
 # Beyond this many rows a precomputed kernel would take more memory than it saves time.
 _MAX_KERNEL_ROWS = 12_000
+_N_TREES = 200
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,7 @@ def fit_forest(train_x: NDArray[np.float32], train_y: NDArray[np.integer], seed:
     """Random forest of 200 trees."""
     from sklearn.ensemble import RandomForestClassifier
 
-    model = RandomForestClassifier(n_estimators=200, random_state=random_state(seed), n_jobs=n_jobs).fit(
-        train_x, train_y
-    )
+    model = RandomForestClassifier(_N_TREES, random_state=random_state(seed), n_jobs=n_jobs).fit(train_x, train_y)
     return lambda x: model.predict(x)
 
 
