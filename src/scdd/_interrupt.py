@@ -1,4 +1,4 @@
-"""Short parts that Ctrl-C must not tear: the interruption is kept until they are done."""
+"""Ctrl-C: kept until a short part is done, and told as what it is where Lightning trains."""
 
 from __future__ import annotations
 
@@ -45,3 +45,32 @@ def deferred() -> Iterator[Interrupt]:
         yield interrupt
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Let Ctrl-C come out as KeyboardInterrupt, and the next one too.
+
+    Lightning turns it into ``SystemExit(1)`` and leaves SIGINT ignored: neither may reach a notebook.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If that is what ended the block.
+
+    Examples
+    --------
+    >>> with told():
+    ...     pass  # trainer.fit(...)
+    """
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if main else None
+    try:
+        yield
+    except SystemExit as stop:
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from stop
+        raise
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -113,6 +114,19 @@ def test_scvi_draws_counts_of_the_classes(training: Training, monkeypatch: pytes
 
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scdd.benchmark._scvi._STEPS", 10)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_while_scvi_learns_comes_out_as_such(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Lightning would make it SystemExit, and leave SIGINT ignored
+    _quick(monkeypatch)
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("scdd.benchmark._scvi._log_likelihood", lambda *_: signal.raise_signal(signal.SIGINT))
+    fresh = replace(training, models={})
+    with pytest.raises(KeyboardInterrupt):
+        METHODS.get("scvi").run(fresh, 2, 0)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert not fresh.models
 
 
 def test_scvi_learns_hvgs_and_spreads_the_others_by_class(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,14 +118,6 @@ def test_interruption_from_the_data():
     assert run(40, batches=make)[1].status == "interrupted"
 
 
-@pytest.fixture
-def interruptible():
-    """Ctrl-C as in a terminal: jobs in the background inherit that it is ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 def test_interruption_by_a_real_signal():
     handler = signal.getsignal(signal.SIGINT)

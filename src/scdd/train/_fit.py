@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm.auto import tqdm
 
+from scdd._interrupt import told
 from scdd._threads import one_thread
 from scdd.errors import TrainingError
 from scdd.train._config import StageConfig, TrainerConfig
@@ -281,17 +280,10 @@ def _loader(batches: Any) -> DataLoader[Batch]:
 
 
 def _fit(trainer: L.Trainer, plan: StagePlan, watch: _Watch, loaders: dict[str, Any]) -> None:
-    """Fit; an interruption is noted by the watch.
-
-    Lightning turns Ctrl-C into ``SystemExit(1)`` and leaves SIGINT ignored: neither may reach a notebook.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT) if main else None
+    """Fit; an interruption is noted by the watch."""
     try:
-        trainer.fit(plan, **loaders)
-    except SystemExit:
+        with told():
+            trainer.fit(plan, **loaders)
+    except KeyboardInterrupt:
         if not watch.interrupted:
             raise
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, handler)
