@@ -326,6 +326,7 @@ def test_ctrl_c_while_it_distils(tmp_path: Path) -> None:
     scdd.datasets.simulate(n_obs=400, n_vars=300).write_h5ad(tmp_path / "in.h5ad")
     code = (
         "import os, signal, sys, scdd.train._fit as fit\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background inherits that it is ignored
         "from scdd.cli import main\n"
         "old, seen = fit._Watch.on_train_batch_end, []\n"
         "def once(self, *args):\n"
