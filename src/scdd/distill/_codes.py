@@ -11,9 +11,9 @@ from torch import Tensor
 from scdd._registry import Registry
 from scdd.module import SCDDModule
 
-# Rounds of the fixed-point iteration: at a level of 0.2 each takes about three quarters of what is missed. As many for all
+# Rounds of the fixed-point iteration: at a level of 0.2 each takes half to three quarters of what is missed. As many for all
 # codes, so that those of the first rows are the same however many follow.
-_ROUNDS = 20
+_ROUNDS = 50
 _CLOSE = 1e-4  # of the largest target
 
 
