@@ -52,6 +52,8 @@ def test_failed_runs_do_not_count_and_what_was_not_run_is_empty(script: ModuleTy
     table.loc[(table["method"] == "no levels") & (table["seed"] == 1), ["status", "macro_f1"]] = ["failed", None]
     page = script.text(table)
     assert "| no levels | -10.0 (1 / 0) |  | small differences between classes stay |" in page
+    assert "**Not run yet:** zheng, " in page
+    assert ", n = 50." in page
     assert "1.4 points on a task" in page  # the sd of two scores that are 0.02 apart
 
 
