@@ -105,8 +105,8 @@ python scripts/ablation_table.py --out docs/_static/ablation.csv
 
 ## On average
 
-Mean over tasks, and in brackets the tasks on which the part is worth more than half a point / less than minus half a point, that
-is, on which the variant loses / gains that much.
+Mean over tasks, and in brackets the tasks on which the part is worth more than half a point/less than minus half a point, that
+is, on which the variant loses/gains that much.
 
 {by_n}
 
@@ -196,11 +196,15 @@ def _left(results: pd.DataFrame) -> str:
 def _told(by_task: pd.Series) -> str:
     if by_task.empty:
         return ""
-    return f"{by_task.mean():+.1f} ({(by_task < -0.5).sum()} / {(by_task > 0.5).sum()})"
+    return f"{_signed(by_task.mean())} ({(by_task < -0.5).sum()}/{(by_task > 0.5).sum()})"
 
 
 def _points(values: pd.Series) -> str:
-    return "" if values.dropna().empty else f"{values.mean():+.1f}"
+    return "" if values.dropna().empty else _signed(values.mean())
+
+
+def _signed(points: float) -> str:
+    return f"{round(points, 1) + 0.0:+.1f}"  # no -0.0
 
 
 def _markdown(lines: list[list[str]]) -> str:

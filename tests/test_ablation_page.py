@@ -51,7 +51,7 @@ def test_failed_runs_do_not_count_and_what_was_not_run_is_empty(script: ModuleTy
     table = results({("fast", "a", 1): 0.5, ("fast", "a", 10): 0.5, ("no levels", "a", 1): 0.4})
     table.loc[(table["method"] == "no levels") & (table["seed"] == 1), ["status", "macro_f1"]] = ["failed", None]
     page = script.text(table)
-    assert "| no levels | -10.0 (1 / 0) |  | small differences between classes stay |" in page
+    assert "| no levels | -10.0 (1/0) |  | small differences between classes stay |" in page
     assert "**Not run yet:** zheng, " in page
     assert ", n = 50." in page
     assert "1.4 points on a task" in page  # the sd of two scores that are 0.02 apart
