@@ -6,7 +6,8 @@
 
 Parts are switched off in the preset "fast", where no referee can make up for them; "default", which is the method "scdd"
 of the committed benchmark unless it is asked for, stands beside it. One model is trained for each task, split and seed. What
-is in the CSV is not run again, so the script can be stopped and started at will. ``--page`` makes ``docs/user_guide/ablation.md`` from it.
+is in the CSV is not run again, so the script can be stopped and started at will. ``--page`` makes
+``docs/user_guide/ablation.md`` from it.
 """
 
 from __future__ import annotations

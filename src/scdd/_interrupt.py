@@ -48,7 +48,7 @@ def deferred() -> Iterator[Interrupt]:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """Let Ctrl-C come out as KeyboardInterrupt, and the next one too.
 
     Lightning turns it into ``SystemExit(1)`` and leaves SIGINT ignored: neither may reach a notebook.
@@ -60,7 +60,7 @@ def told() -> Iterator[None]:
 
     Examples
     --------
-    >>> with told():
+    >>> with interruptible():
     ...     pass  # trainer.fit(...)
     """
     main = threading.current_thread() is threading.main_thread()

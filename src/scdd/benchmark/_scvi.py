@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from scdd._interrupt import told
+from scdd._interrupt import interruptible
 from scdd._rng import numpy_state_kept, stream
 from scdd._threads import one_thread
 from scdd.benchmark._cost import Cost, measured
@@ -145,7 +145,13 @@ def quiet_training(seed: int) -> Iterator[dict[str, Any]]:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with told(), warnings.catch_warnings(), numpy_state_kept(), torch.random.fork_rng(devices=[]), one_thread():
+        with (
+            interruptible(),
+            warnings.catch_warnings(),
+            numpy_state_kept(),
+            torch.random.fork_rng(devices=[]),
+            one_thread(),
+        ):
             warnings.simplefilter("ignore")
             torch.manual_seed(seed)
             yield {

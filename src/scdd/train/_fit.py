@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm.auto import tqdm
 
-from scdd._interrupt import told
+from scdd._interrupt import interruptible
 from scdd._threads import one_thread
 from scdd.errors import TrainingError
 from scdd.train._config import StageConfig, TrainerConfig
@@ -282,7 +282,7 @@ def _loader(batches: Any) -> DataLoader[Batch]:
 def _fit(trainer: L.Trainer, plan: StagePlan, watch: _Watch, loaders: dict[str, Any]) -> None:
     """Fit; an interruption is noted by the watch."""
     try:
-        with told():
+        with interruptible():
             trainer.fit(plan, **loaders)
     except KeyboardInterrupt:
         if not watch.interrupted:
