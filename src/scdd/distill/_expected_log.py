@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 _LOG_MU = (-9.0, 5.0)  # below: linear in mu; above: second-order expansion
 _N_GRID = 561
 _STEP = (_LOG_MU[1] - _LOG_MU[0]) / (_N_GRID - 1)
+_LARGE = _N_GRID - 3  # position on the grid from which on the expansion holds
 _N_COUNTS = 260  # Poisson(e^5) is below this but for 1e-15
 
 
@@ -64,16 +65,19 @@ class _Lookup(torch.autograd.Function):
         position = mu.clamp_min(1e-30).log_().sub_(_LOG_MU[0]).div_(_STEP).clamp_(0, _N_GRID - 1.001)
         left = position.long()
         low, rise = table.gather(1, left), table.diff(dim=1).gather(1, left)
-        small, large = position <= 0, position >= _N_GRID - 3
-        first = table[:, :1] / math.exp(_LOG_MU[0])
-        out = torch.where(small, first * mu, position.sub_(left).mul_(rise).add_(low))
-        slope = torch.where(small, first, rise.div_(_STEP * mu))
-        if large.any():
-            mu, scale = mu[large], scale.expand_as(mu)[large]
+        small, highest = (position <= 0).to(mu.dtype), position.amax(0)
+        lowest = math.exp(_LOG_MU[0])
+        first = table[:, :1] / lowest
+        # lerp by 0 or 1 is torch.where, at a fifth of its time where a branch cannot be foreseen
+        out = position.frac().mul_(rise).add_(low).lerp_(first * mu, small)
+        slope = rise.div_(mu.clamp_min(lowest / 2).mul_(_STEP)).lerp_(first.expand_as(mu), small)
+        genes = torch.nonzero(highest >= _LARGE)[:, 0]  # few genes have such counts
+        if len(genes):
+            large, mu = position[:, genes] >= _LARGE, mu[:, genes]
             above = 1 + scale * mu
             ratio = scale / above
-            out[large] = above.log() - 0.5 * mu * ratio.square()
-            slope[large] = ratio - ratio.square() * (0.5 - mu * ratio)
+            out[:, genes] = torch.where(large, above.log() - 0.5 * mu * ratio.square(), out[:, genes])
+            slope[:, genes] = torch.where(large, ratio - ratio.square() * (0.5 - mu * ratio), slope[:, genes])
         ctx.save_for_backward(slope)
         return out
 
