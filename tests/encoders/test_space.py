@@ -66,6 +66,7 @@ def test_base_sees_the_genes_as_a_panel(whole: Path):
         encoder.space(cells_of(adata, np.arange(20)))
 
 
+@pytest.mark.usefixtures("small_budget")
 @pytest.mark.parametrize("encoder", ["self", "pca:6", "base"])
 def test_objectives_match_there(whole: Path, encoder: str):
     adata = laboratory(4)
@@ -85,6 +86,7 @@ def test_objectives_match_there(whole: Path, encoder: str):
     assert not np.array_equal(made["encoder"].obsm["X_scdd"], made["expression"].obsm["X_scdd"])
 
 
+@pytest.mark.usefixtures("small_budget")
 def test_what_cannot_be_matched_is_refused():
     with pytest.raises(InputError, match="space must be one of expression, encoder"):
         DistillConfig(space="latent")
