@@ -150,3 +150,16 @@ def test_the_default_of_a_seed_reads_well() -> None:
     import inspect
 
     assert repr(inspect.signature(scdd.tl.distill).parameters["seed"].default) == "scdd.settings.seed"
+
+
+def test_seeds_that_no_file_holds_are_refused() -> None:
+    assert canonical_seed(2**64 - 1) == 2**64 - 1
+    with pytest.raises(InputError, match="below 2\\*\\*64"):
+        canonical_seed(2**64)
+
+
+def test_bars_of_the_benchmark_are_those_of_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    for progress in (False, True):
+        with scdd.settings.override(progress=progress):
+            scdd.benchmark.run("simulated", ["random"], n=[1], splits=[0], seeds=[0], models=["kNN"])
+        assert ("benchmark:" in capsys.readouterr().err) == progress

@@ -21,7 +21,8 @@ class Interrupt:
 def deferred() -> Iterator[Interrupt]:
     """Let the first Ctrl-C wait until the block is done; a second one raises at once.
 
-    Only the main thread receives signals, so elsewhere this does nothing.
+    Only the main thread receives signals, so elsewhere this does nothing; nor does it where SIGINT is handled outside
+    Python, as in R: such a handler could not be put back.
 
     Examples
     --------
@@ -31,7 +32,7 @@ def deferred() -> Iterator[Interrupt]:
     False
     """
     interrupt = Interrupt()
-    if threading.current_thread() is not threading.main_thread():
+    if not _is_ours():
         yield interrupt
         return
 
@@ -45,6 +46,11 @@ def deferred() -> Iterator[Interrupt]:
         yield interrupt
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _is_ours() -> bool:
+    """Return whether Python handles SIGINT in this thread."""
+    return threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not None
 
 
 @contextmanager
@@ -63,8 +69,7 @@ def interruptible() -> Iterator[None]:
     >>> with interruptible():
     ...     pass  # trainer.fit(...)
     """
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT) if main else None
+    handler = signal.getsignal(signal.SIGINT) if _is_ours() else None
     try:
         yield
     except SystemExit as stop:
@@ -72,5 +77,5 @@ def interruptible() -> Iterator[None]:
             raise KeyboardInterrupt from stop
         raise
     finally:
-        if main:
+        if handler is not None:
             signal.signal(signal.SIGINT, handler)

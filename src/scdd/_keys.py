@@ -5,7 +5,7 @@ from __future__ import annotations
 UNS = "scdd"  # uns["scdd"]: parameters, versions, seed, encoder, sizes, scores, warnings
 WEIGHT = "scdd_weight"  # obs: number of original cells that the row stands for
 LIBRARY = "scdd_library"  # obs: depth (total counts) at which the row was rendered
-KIND = "scdd_kind"  # obs: "denoised" or "noisy"
+KIND = "scdd_kind"  # obs: "denoised" or "noisy"; "plain" with preset="paper"
 ROW = "scdd_row"  # obs of expanded cells: name of the row that a cell comes from
 MEAN = "scdd_mean"  # layers: expected counts (CSR)
 DISPERSION = "scdd_dispersion"  # var: negative-binomial inverse dispersion theta of the gene

@@ -37,8 +37,8 @@ def canonical_seed(seed: Seed) -> int:
         value = operator.index(seed)
     except TypeError:
         value = -1
-    if value < 0:
-        msg = f"seed must be a non-negative integer, a numpy Generator or None, got {seed!r}."
+    if not 0 <= value < 2**64:  # more than files hold
+        msg = f"seed must be an integer of at least 0 and below 2**64, a numpy Generator or None, got {seed!r}."
         raise InputError(msg)
     return value
 

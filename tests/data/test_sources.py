@@ -185,3 +185,22 @@ def test_open_is_protocol(toy: ad.AnnData) -> None:
     for engine in (source, SubsetSource(source, np.arange(3)), BackedSource(toy.X, source.labels, source.class_names)):
         assert isinstance(engine, Source)
         assert "genes" in repr(engine)
+
+
+def test_pieces_from_disk_are_narrowed_before_they_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All genes of all cells are never held together."""
+    x = np.random.default_rng(0).poisson(0.5, (50, 30)).astype(np.float32)
+    source = BackedSource(x, np.zeros(50, int), ["a"], genes=np.arange(29, 9, -1))
+    monkeypatch.setattr("scdd.data._backed.RowReader.step", lambda self, size: 7)
+    widths, vstack = [], sp.vstack
+
+    def stacked(parts, **options):
+        widths.extend(part.shape[1] for part in parts)
+        return vstack(parts, **options)
+
+    monkeypatch.setattr("scdd.data._backed.sp.vstack", stacked)
+    order = np.array([40, 3, 3, 0, *range(10, 30)])
+    rows = source.rows(order, np.array([5, 0]))
+    np.testing.assert_array_equal(rows.toarray(), x[order][:, [24, 29]])
+    assert set(widths) == {2}
+    assert source.rows(np.zeros(0, int), np.array([1])).shape == (0, 1)

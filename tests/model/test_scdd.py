@@ -269,3 +269,35 @@ def test_distill_lets_go_of_the_input() -> None:
     gc.collect()
     assert ref() is None
     assert syn.n_obs == 4
+
+
+def test_a_given_encoder_is_not_shared(small: AnnData) -> None:
+    """Two models with one encoder object each keep what they have learned."""
+    other = scdd.datasets.simulate(n_obs=150, n_vars=100, seed=9)
+    encoder = scdd.encoders.get("pca:5")
+    first, second = (SCDD.from_checked(scdd.pp.check(a), a, encoder=encoder) for a in (small, other))
+    assert first._encoder is not second._encoder
+    hashes = [model._encoder.content_hash() for model in (first, second)]
+    assert hashes[0] != hashes[1]
+    scdd.tl.embed(other, first._encoder)
+    assert first._encoder.content_hash() == hashes[0]
+    assert not encoder.arrays()
+
+
+def test_wrong_names_fail_before_any_work(small: AnnData, model: SCDD) -> None:
+    with pytest.raises(InputError, match="enrgy"):
+        SCDD.from_checked(scdd.pp.check(small), small, engine="enrgy")
+    with pytest.raises(InputError, match="gradeint"):
+        model.distill(1, objective="gradeint", progress=False)
+
+
+def test_an_objective_that_cannot_be_judged_is_told() -> None:
+    few = scdd.datasets.simulate(n_obs=30, n_vars=60)
+    model = SCDD.from_checked(scdd.pp.check(few), few)
+    model.train(accelerator="cpu", progress=False)
+    with pytest.warns(ScddWarning, match="the objective was not used"):
+        syn = model.distill(1, objective="moments", progress=False)
+    assert any("the objective was not used" in text for text in syn.uns["scdd"]["warnings"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ScddWarning)
+        model.distill(1, progress=False)

@@ -217,3 +217,15 @@ def test_warning_points_to_the_caller(toy: ad.AnnData) -> None:
     with pytest.warns(ScddWarning) as caught:
         check(with_labels(toy, ["rare"] + ["a"] * 239))
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("layer", [None, "counts"])
+def test_dask_cut_along_the_genes(toy: ad.AnnData, layer: str | None) -> None:
+    dask = pytest.importorskip("dask.array")
+    cut = dask.from_array(toy.X.toarray(), chunks=(100, 50))
+    if layer is None:
+        toy.X = cut
+    else:
+        toy.layers[layer] = cut
+    with pytest.raises(InputError, match="along the genes"):
+        check(toy, layer=layer)

@@ -176,3 +176,20 @@ def test_intervals_become_text(toy: ad.AnnData, tmp_path: Path) -> None:
     assert list(made.obs["cell_type"].cat.categories) == ["(-1, 100]", "(100, 240]"]
     assert made.obs["cell_type"].cat.ordered
     made.write_h5ad(tmp_path / "made.h5ad")
+
+
+def test_mixed_values_become_text(toy: ad.AnnData, tmp_path: Path) -> None:
+    """No file holds numbers beside text in one column."""
+    toy.obs["cell_type"] = pd.Series([0, 1, 2, "doublet"] * 60, dtype=object).to_numpy()
+    made = coreset(toy, 2, "random")
+    assert list(made.obs["cell_type"].cat.categories) == ["0", "1", "2", "doublet"]
+    made.write_h5ad(tmp_path / "made.h5ad")
+
+
+def test_numbers_in_a_column_of_objects_stay_numbers(toy: ad.AnnData, tmp_path: Path) -> None:
+    toy.obs["cell_type"] = pd.Categorical(
+        pd.Series([0, 1, 2, 3] * 60, dtype=object), categories=np.array([3, 2, 1, 0], object)
+    )
+    made = coreset(toy, 2, "random")
+    assert list(made.obs["cell_type"].cat.categories) == [3, 2, 1, 0]
+    made.write_h5ad(tmp_path / "made.h5ad")

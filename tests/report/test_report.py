@@ -390,3 +390,11 @@ def test_more_rows_than_cells_is_no_fault(toy: AnnData) -> None:
         syn = scdd.tl.distill(adata, n_per_class=5, preset="fast", progress=False)
     assert (syn.obs["scdd_weight"] == 0).any()
     assert scdd.tl.report(adata, syn, models=["kNN"], plots=False).scores["diagnostic"] == 1.0
+
+
+@pytest.mark.filterwarnings("ignore::scdd.errors.ScddWarning")
+def test_a_class_of_unlabelled_cells_is_right(cells: tuple[AnnData, AnnData]) -> None:
+    train = cells[0].copy()
+    train.obs["cell_type"] = train.obs["cell_type"].cat.rename_categories({"class_3": "Unknown"})
+    syn = scdd.tl.coreset(train, 3, method="kmeans", unlabeled="class")
+    assert (scdd.tl.report(train, syn, **QUICK).diagnostic["status"] != "fail").all()

@@ -8,9 +8,11 @@ import scipy.sparse as sp
 
 from scdd.datasets import simulate
 from scdd.errors import CountsError, GeneError, InputError, InputTypeError, LabelError, ScddWarning
+from scdd.pl._pair import make_pair
 from scdd.pp import split
 from scdd.tl._coreset import coreset
 from scdd.tl._evaluate import evaluate
+from scdd.tl._train_test import read_train_test
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -217,3 +219,28 @@ def test_large_seeds(cells) -> None:
     made = coreset(train, 2)
     table = evaluate(made, test, models=["RF"], seed=2**33 + 5)
     assert _f1(table)[0] == _f1(evaluate(made, test, models=["RF"], seed=5))[0]
+
+
+@pytest.mark.parametrize("method", ["class_mean", "kmeans", "class_mean_log", "kmeans_log"])
+def test_profiles_are_taken_as_they_are(method: str) -> None:
+    """Means of shallow cells look log-normalised, and those of equally deep ones normalised: they are neither."""
+    shallow = simulate(n_obs=400, n_vars=200, depth=40, effect=0.7)
+    for adata in (shallow, simulate(n_obs=400, n_vars=200, depth=4000)):
+        syn = coreset(adata, 1, method)
+        data = read_train_test(syn, adata, labels_key=None, layer=None)
+        assert (data.train_counts != syn.X).nnz == 0
+        assert (make_pair(adata, syn, labels_key=None, layer=None).counts != syn.X).nnz == 0
+
+
+@pytest.mark.filterwarnings("ignore::scdd.errors.ScddWarning")
+def test_a_class_of_unlabelled_cells_is_one(cells) -> None:
+    train, test = (side.copy() for side in cells)
+    for side in (train, test):
+        side.obs["cell_type"] = side.obs["cell_type"].cat.rename_categories({"class_3": "Unknown"})
+    kept, left = coreset(train, 3, unlabeled="class"), coreset(train, 3, unlabeled="drop")
+    assert "Unknown" in set(evaluate(kept, test, models=FAST)["class"])
+    assert "Unknown" not in set(evaluate(left, test, models=FAST)["class"])
+    missing = test.copy()
+    missing.obs["cell_type"] = missing.obs["cell_type"].cat.remove_categories("Unknown")
+    syn = coreset(missing, 3, unlabeled="class")
+    assert "unlabeled" in set(evaluate(syn, missing, models=FAST)["class"])

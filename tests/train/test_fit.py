@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from scdd._interrupt import deferred, interruptible
 from scdd.errors import InputError, TrainingError
 from scdd.train import StageConfig, StageResult, TrainerConfig, fit_stage
 
@@ -273,3 +274,16 @@ def test_one_gpu_of_several_is_taken(monkeypatch: pytest.MonkeyPatch, devices, e
 def test_progress_shows_the_loss(capfd: pytest.CaptureFixture[str]):
     run(60, trainer_config=TrainerConfig("cpu", progress=True))
     assert "loss=" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("block", [deferred, interruptible])
+def test_a_handler_from_outside_python_stays(block, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In R, SIGINT is not Python's: its handler reads as None, and None cannot be installed."""
+
+    def refuse(number: int, handler: object) -> None:
+        raise AssertionError(handler)
+
+    monkeypatch.setattr("scdd._interrupt.signal.getsignal", lambda number: None)
+    monkeypatch.setattr("scdd._interrupt.signal.signal", refuse)
+    with block():
+        pass

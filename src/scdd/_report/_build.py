@@ -19,8 +19,9 @@ from scdd._report._utility import NO_TEST, tidy
 from scdd._report._words import cell
 from scdd._version import versions
 from scdd.errors import InputError, ScddError, ScddWarning
-from scdd.pl._pair import Pair, pair_with, quiet_check
+from scdd.pl._pair import Pair, pair_with
 from scdd.pl._utility import prepare_utility
+from scdd.pp._quiet import read_quietly, unlabeled_as_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,8 +52,9 @@ def build_report(
     with _collected(notes):
         syn = syn.to_memory() if syn.isbacked else syn
         facts = about(syn)
-        real = quiet_check(adata, labels_key or facts.labels_key, layer)
-        test = None if adata_test is None else quiet_check(adata_test, real.labels_key, layer)
+        unlabeled = unlabeled_as_in(syn, labels_key)
+        real = read_quietly(adata, labels_key or facts.labels_key, layer, unlabeled=unlabeled)
+        test = None if adata_test is None else read_quietly(adata_test, real.labels_key, layer, unlabeled=unlabeled)
         subject = make_subject(real, syn, layer=layer)
         diagnostic = diagnose(subject)
         pair = _pair(real, syn, layer, notes)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scdd.metrics import QUALITY, QualityMetric, fidelity, quality
 from scdd.metrics._quality import reference_and_floor
 from scdd.metrics._quality_metrics import Side
-from scdd.pl._pair import Pair, balanced_cells, match_genes
+from scdd.pl._pair import Pair, balanced_cells
+from scdd.pp._quiet import gene_positions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +109,7 @@ def new_cells(pair: Pair, test: CheckedInput, max_cells: int, seed: int) -> Cell
     scdd.errors.GeneError
         If they lack genes of the set.
     """
-    columns = match_genes(pair.genes, test.var.index, "adata_test")
+    columns = gene_positions(pair.genes, test.var.index, "adata_test")
     code = {name: k for k, name in enumerate(pair.names)}
     labels = np.array([code.get(name, -1) for name in test.source.class_names], dtype=np.int64)[test.source.labels]
     known = np.flatnonzero(labels >= 0)

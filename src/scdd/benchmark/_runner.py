@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scdd._compat import warn
+from scdd._settings import settings
 from scdd.benchmark._execute import Job, Outcome, Run, execute
 from scdd.benchmark._held_out import copies
 from scdd.benchmark._methods import METHODS, Method, resolve_methods
@@ -39,7 +40,7 @@ def run(
     n_jobs: int = 1,
     retry_failed: bool = False,
     allow_reserved: bool = False,
-    progress: bool = True,
+    progress: bool | None = None,
 ) -> pd.DataFrame:
     """Compare methods under one protocol: small sets of training cells, models trained on them, real held-out cells.
 
@@ -76,7 +77,7 @@ def run(
     allow_reserved
         Run our own method on reserved tasks too.
     progress
-        Show a progress bar.
+        Show a progress bar. Default: ``scdd.settings.progress``.
 
     Returns
     -------
@@ -158,7 +159,7 @@ def run(
         told.write()
     start = time.monotonic()
     try:
-        _work(jobs, store, told, n_jobs=n_jobs, progress=progress)
+        _work(jobs, store, told, n_jobs=n_jobs, progress=settings.shows_progress(progress))
     finally:
         if jobs:
             told.took(time.monotonic() - start, n_jobs=n_jobs)

@@ -62,13 +62,16 @@ class RowReader:
         block = canonical_csr(self.raw(index))
         return block if self._transform is None else self._transform(block)
 
-    def rows(self, index: NDArray[np.int64]) -> sp.csr_matrix:
-        """Read rows in any order, with repeats: canonical CSR float32 (len(index), n_vars)."""
+    def rows(self, index: NDArray[np.int64], genes: NDArray[np.int64] | None = None) -> sp.csr_matrix:
+        """Read rows in any order, with repeats: canonical CSR float32 (len(index), n_vars), or some columns of these."""
         unique, inverse = np.unique(index, return_inverse=True)
         step = self.step(4096)
-        parts = [self._piece(unique[start : start + step]) for start in range(0, len(unique), step)]
+        # narrowed piece by piece: all genes of all rows are never held
+        parts = [
+            select_genes(self._piece(unique[start : start + step]), genes) for start in range(0, len(unique), step)
+        ]
         if not parts:
-            return sp.csr_matrix((0, self.shape[1]), dtype=np.float32)
+            return sp.csr_matrix((0, self.shape[1] if genes is None else len(genes)), dtype=np.float32)
         block = parts[0] if len(parts) == 1 else sp.csr_matrix(sp.vstack(parts, format="csr"))
         in_order = len(unique) == len(index) and bool((inverse == np.arange(len(index))).all())
         return block if in_order else block[inverse]
@@ -148,8 +151,10 @@ class BackedSource(CellVectors):
         -------
         Raw counts, CSR float32 (n, n_genes), with sorted indices.
         """
-        block = self._reader.rows(self._kept[np.asarray(index, dtype=np.int64)])
-        return select_genes(select_genes(block, self._genes), genes)
+        columns = self._genes
+        if genes is not None:
+            columns = np.asarray(genes, dtype=np.int64) if columns is None else columns[genes]
+        return self._reader.rows(self._kept[np.asarray(index, dtype=np.int64)], columns)
 
     def blocks(
         self, size: int = 4096, genes: NDArray[np.integer] | None = None

@@ -118,9 +118,13 @@ def _told(note: Path, url: str) -> tuple[str | None, str]:
 
 
 def cellxgene(
-    version_id: str, *, sha256: str | None = None, folder: str | os.PathLike[str] | None = None, progress: bool = True,
+    version_id: str,
+    *,
+    sha256: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
     server: str = _CELLXGENE,
-) -> AnnData:  # fmt: skip
+) -> AnnData:
     """Download a data set of CELLxGENE Discover, and return its raw counts.
 
     Find the version of a data set on its page (Download, H5AD): the address ends with ``<version_id>.h5ad``. A version

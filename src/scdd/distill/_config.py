@@ -9,6 +9,7 @@ from scdd._registry import Registry
 from scdd.distill._calibrate import CalibrationConfig
 from scdd.distill._refine import RefineConfig
 from scdd.errors import InputError
+from scdd.objectives import parse
 
 SPACES = ("expression", "encoder")
 
@@ -158,7 +159,7 @@ def resolve_config(
     Raises
     ------
     scdd.errors.InputError
-        If there is no such preset.
+        If there is no such preset or objective.
 
     Examples
     --------
@@ -168,4 +169,6 @@ def resolve_config(
     config = PRESETS.get(preset) if isinstance(preset, str) else preset
     if objective != "auto":
         config = replace(config, objective=None if objective == "none" else objective)
+        if config.objective is not None:
+            parse(config.objective)  # where it is not used, for want of cells, a wrong name would go unseen
     return config if generator is None else replace(config, generator=generator)

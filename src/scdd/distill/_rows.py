@@ -19,7 +19,7 @@ from scdd.module import SCDDModule
 
 DENOISED = "denoised"  # rendering of the rows that show means
 _ROWS = 1024  # rows whose rates are in memory at once
-MEAN_FLOOR = 0.08  # smaller expected counts are not stored: they would be most of the file
+MEAN_FLOOR = 5 / 64  # smaller expected counts are stored as this or not at all: they would be most of the file
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def plan_rows(
     batches
         Batch of each row, class by class.
     kinds
-        ``"denoised"`` or ``"noisy"`` for each row, class by class.
+        Name in :data:`scdd.distill.RENDERERS` of each row, class by class.
     seed
         Of the order of the libraries.
 
@@ -197,7 +197,8 @@ def render_rows(
         library = plan.library[rows]
         given = RenderInput(rates, targets[rows], library, hvg, threshold, int(np.flatnonzero(hvg)[sink]))
         counts.append(sp.csr_matrix(RENDERERS.get(str(plan.kind[rows[0]]))(given, rng), dtype=np.float32))
-        means.append(_rounded(rates * library[:, None]))
+        where = (int(plan.labels[rows[0]]), int(plan.block[rows[0]]), str(plan.kind[rows[0]]))
+        means.append(_rounded(rates * library[:, None], stream(seed, "mean", *where)))
         order.append(rows)
     # the layer is most of a file: 3 % is below what is known of an expected count, and packs much better
     back = np.argsort(np.concatenate(order), kind="stable")
@@ -300,11 +301,16 @@ def _shaped(
     return targets, int(targets[ranks(plan.labels) == 0].min(axis=0).argmax())
 
 
-def _rounded(mean: NDArray[np.floating]) -> sp.csr_matrix:
-    """Return expected counts without the small ones, with 5 significant binary digits."""
+def _rounded(mean: NDArray[np.floating], rng: np.random.Generator) -> sp.csr_matrix:
+    """Return expected counts with 5 significant binary digits; few of the small ones stand for all of them.
+
+    One below the floor is raised to it, or left out, by a chance that keeps its expectation: rows keep their depth, and no
+    gene is lost from all of them.
+    """
     fraction, exponent = np.frexp(mean)
     rounded = np.ldexp(np.rint(fraction * 32) / 32, exponent)
-    return sp.csr_matrix(np.where(rounded < MEAN_FLOOR, 0, rounded), dtype=np.float32)
+    kept = rng.random(mean.shape) * MEAN_FLOOR < rounded
+    return sp.csr_matrix(np.where(kept, np.maximum(rounded, MEAN_FLOOR), 0), dtype=np.float32)
 
 
 def _targets(

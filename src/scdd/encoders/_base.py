@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -161,6 +162,17 @@ class Encoder(ABC):
         The encoder, not yet adapted to any data.
         """
         return cls(argument, trust=trust) if cls.takes_trust else cls(argument)  # type: ignore[call-arg]
+
+    def fresh(self) -> Encoder:
+        """Return a copy to adapt to other cells; what this one has learned of its own stays with it.
+
+        Returns
+        -------
+        The copy; weights that both only read are shared.
+        """
+        new = copy.copy(self)
+        new.embedding_digest, new.reason, new.coverage = "", "", None
+        return new
 
     def fit(self, cells: Cells, *, seed: int) -> None:  # noqa: B027
         """Adapt to the data before the first call; pretrained encoders check here that they know the genes.

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
+_NOT_JUDGED = (
+    "Too few cells to hold some out, or one class only: there is no inner referee, and the objective was not used. "
+    "preset='paper' refines without one."
+)
+
 
 class SCDD(ModelState, BaseModelClass):
     """Single-cell data set distillation: latent codes decoded by a single-step conditional diffusion generator.
@@ -345,6 +350,14 @@ class SCDD(ModelState, BaseModelClass):
                 config=config, seed=seed, deadline=until, on_step=on_step, space=space,
             )  # fmt: skip
             bar.total = bar.n  # what the referee left out
+        if (
+            objective not in ("auto", "none", None)
+            and config.referee
+            and result.status == "complete"
+            and not result.record["inner"]
+        ):
+            found = [*found, _NOT_JUDGED]
+            warn(_NOT_JUDGED)
         uns = {
             "kind": "distilled",
             "status": overall_status([*self._status.values(), result.status]),

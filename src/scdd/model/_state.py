@@ -17,7 +17,7 @@ from scdd.model import _persist
 from scdd.model._cells import KeptObsm
 from scdd.model._describe import as_html, as_text
 from scdd.model._metadata import Metadata
-from scdd.module import AutoencoderConfig, ModuleShape, SCDDModule, SCDGConfig
+from scdd.module import ENGINES, AutoencoderConfig, ModuleShape, SCDDModule, SCDGConfig
 from scdd.pp import CheckedInput, highly_variable
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class ModelState:
     ) -> None:
         source = self._source
         # a name that is wrong shall fail at once; what "auto" is the cells decide
-        named = None if isinstance(encoder, str) and encoder == "auto" else get_encoder(encoder)
+        named = None if isinstance(encoder, str) and encoder == "auto" else get_encoder(encoder).fresh()
+        ENGINES.get(engine)
         hvg = np.flatnonzero(highly_variable(source, n_top=n_top_genes, seed=seed))
         cells = self._cells(hvg)
         chosen = named or get_encoder("auto", cells=cells)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,14 +16,15 @@ from scdd._compat import layer_names, obs_frame, warn
 from scdd._rng import stream
 from scdd.data import Source
 from scdd.data._matrix import canonical_csr
-from scdd.errors import GeneError, LabelError, ScddWarning
+from scdd.errors import LabelError
 from scdd.metrics._preprocess import log_normalize
-from scdd.pp import CheckedInput, check, highly_variable
+from scdd.pp import CheckedInput, highly_variable
 from scdd.pp._check import check_type
 from scdd.pp._counts import judge
 from scdd.pp._genes import check_genes
 from scdd.pp._labels import Column, read_column
 from scdd.pp._load import load_counts
+from scdd.pp._quiet import gene_positions, read_quietly, unlabeled_as_in
 from scdd.pp._text import first
 
 if TYPE_CHECKING:
@@ -141,7 +141,8 @@ def make_pair(adata: AnnData, syn: AnnData, *, labels_key: str | None, layer: st
         If they share no class.
     """
     labels_key = labels_key if labels_key is not None else about(syn).labels_key
-    return pair_with(quiet_check(adata, labels_key, layer), syn, layer=layer)
+    unlabeled = unlabeled_as_in(syn, labels_key)
+    return pair_with(read_quietly(adata, labels_key, layer, unlabeled=unlabeled), syn, layer=layer)
 
 
 def pair_with(real: CheckedInput, syn: AnnData, *, layer: str | None) -> Pair:
@@ -160,7 +161,7 @@ def pair_with(real: CheckedInput, syn: AnnData, *, layer: str | None) -> Pair:
         names=names,
         real=real.source,
         genes=genes,
-        columns=match_genes(genes, real.var.index),
+        columns=gene_positions(genes, real.var.index),
         counts=counts,
         labels=lookup[column.codes[kept]],
         weight=weight,
@@ -201,30 +202,6 @@ def balanced_cells(labels: NDArray[np.integer], max_cells: int, seed: int) -> ND
     return np.sort(index)
 
 
-def match_genes(wanted: pd.Index, present: pd.Index, role: str = "adata") -> NDArray[np.int64] | None:
-    """Return where the wanted genes are, or None where both are the same list."""
-    if wanted.equals(present):
-        return None
-    position = np.asarray(present.get_indexer(wanted), dtype=np.int64)
-    missing = wanted[position < 0]
-    if len(missing):
-        msg = (
-            f"{role} lacks {len(missing)} of {len(wanted)} genes of syn: {first(map(str, missing))}. Genes are matched by "
-            "var_names: use the same identifiers (symbols or Ensembl ids) in both, or restrict syn to the shared genes."
-        )
-        raise GeneError(msg)
-    return position
-
-
-def quiet_check(
-    adata: AnnData, labels_key: str | None, layer: str | None, *, allow_normalized: bool = False
-) -> CheckedInput:
-    """Go through the door without its advice on training data (few cells, unused categories)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ScddWarning)
-        return check(adata, labels_key=labels_key, layer=layer, unlabeled="drop", allow_normalized=allow_normalized)
-
-
 def _cap(sizes: NDArray[np.int64], budget: int) -> int:
     """Return the largest cap for which the capped sizes stay within the budget; at least one."""
     low, high = 1, int(sizes.max())
@@ -245,7 +222,7 @@ def _read_rows(
     check_type(syn)
     column = read_column(syn, labels_key, "labels_key")
     loaded, _ = load_counts(syn, layer)
-    verdict = judge(loaded.scan, loaded.library, syn, layer=layer, allow_normalized=profile)
+    verdict = judge(loaded.scan, loaded.library, syn, layer=layer, allow_profiles=profile)
     kept = np.flatnonzero((column.codes >= 0) & (loaded.library > 0))
     if not len(kept):
         msg = f"No row of syn has both a label in obs[{labels_key!r}] and a count."

@@ -15,7 +15,8 @@ from scdd._rng import stream
 from scdd.errors import InputError, ScddWarning
 from scdd.pl._composition import draw_pairs, value_axis
 from scdd.pl._ink import ink, paper
-from scdd.pl._pair import Pair, match_genes, quiet_check
+from scdd.pl._pair import Pair
+from scdd.pp._quiet import gene_positions, read_quietly
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +112,7 @@ def utility_or_reason(
 
     for name in several(models or MODELS):
         TEST_MODELS.get(name)
-    match_genes(pair.genes, quiet_check(adata_test, pair.labels_key, layer).var.index, "adata_test")
+    gene_positions(pair.genes, read_quietly(adata_test, pair.labels_key, layer).var.index, "adata_test")
     try:
         return prepare_utility(pair, adata_test, models=models, layer=layer, max_cells=max_cells, seed=seed)
     except InputError as error:

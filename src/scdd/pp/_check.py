@@ -92,6 +92,7 @@ def check(
     layer: str | None = None,
     unlabeled: Unlabeled = "error",
     allow_normalized: bool = False,
+    allow_profiles: bool = False,
     allow_identifiers: bool = False,
 ) -> CheckedInput:
     """Check an AnnData once, and make it canonical; the input itself is never changed.
@@ -114,6 +115,8 @@ def check(
     allow_normalized
         Let normalised values in, with a warning: counts are recovered by taking the smallest value of a cell as one count
         (exact for nearly every UMI cell). Scaled (z-scored) values cannot be used.
+    allow_profiles
+        Let means of cells in, as the methods of :func:`scdd.tl.coreset` make them: no integers, and taken as they are.
     allow_identifiers
         Let labels in of which there are nearly as many as cells, as in a distilled set with one row for each class.
         Otherwise more than 100 of them are taken for barcodes.
@@ -167,7 +170,14 @@ def check(
 
     loaded, found = load_counts(adata, layer)
     warnings += found
-    verdict = judge(loaded.scan, loaded.library, adata, layer=layer, allow_normalized=allow_normalized)
+    verdict = judge(
+        loaded.scan,
+        loaded.library,
+        adata,
+        layer=layer,
+        allow_normalized=allow_normalized,
+        allow_profiles=allow_profiles,
+    )
     count_warnings = (*verdict.warnings, *library_warnings(loaded.library, adata.obs_names))
     warnings += count_warnings
     labelled = labels.codes >= 0

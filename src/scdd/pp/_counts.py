@@ -90,6 +90,7 @@ def judge(
     *,
     layer: str | None,
     allow_normalized: bool = False,
+    allow_profiles: bool = False,
 ) -> Verdict:
     """Judge what a scan found.
 
@@ -105,6 +106,8 @@ def judge(
         Where the values come from.
     allow_normalized
         Let normalised values in: recover counts from them, with a warning.
+    allow_profiles
+        Let means of cells in, as they are, whatever they look like.
 
     Raises
     ------
@@ -123,6 +126,8 @@ def judge(
             what = f"{where} has {scan.n_negative} negative counts"
         msg = f"{what}, first {_cells(scan.negative, adata)}. {_hint(adata, layer)}"
         raise CountsError(msg)
+    if allow_profiles and library.any():
+        return Verdict()
     if scan.n_fractional and scan.distance > _NEARLY:
         filled = library[library > 0]
         spread = float(filled.std() / filled.mean()) if len(filled) else 0.0

@@ -6,6 +6,7 @@ import difflib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -30,7 +31,7 @@ _RESERVED = frozenset({_keys.WEIGHT, _keys.LIBRARY, _keys.KIND})
 _CONTINUOUS = 50  # a float column with more values is no label
 _BARCODE = 100  # more classes than this with fewer than two cells each on average are no classes
 _MANY = 10_000
-_STORABLE = (str, bool, int, float, np.number, np.bool_)  # as categories, in h5ad and in JSON
+_STORABLE = frozenset({"string", "boolean", "integer", "floating", "empty"})  # as categories, in h5ad and in JSON
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Column:
     categories: pd.Index
     ordered: bool = False
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the used categories, as text."""
         return tuple(str(self.categories[i]) for i in self.used)
@@ -158,6 +159,17 @@ def check_labels(column: Column, unlabeled: Unlabeled, *, allow_identifiers: boo
     return column, warnings
 
 
+def is_placeholder(name: str) -> bool:
+    """Return whether a label says that there is none.
+
+    Examples
+    --------
+    >>> is_placeholder(" Unknown"), is_placeholder("beta")
+    (True, False)
+    """
+    return name.strip().casefold() in _PLACEHOLDERS
+
+
 def check_groups(column: Column, labels: Column) -> tuple[Column, list[str]]:
     """Judge a batch or donor column; missing values become a group of their own, ``"missing"``."""
     warnings = []
@@ -219,7 +231,7 @@ def _check_columns(obs: pd.DataFrame, key: str, role: str) -> None:
 def _unlabeled(column: Column, unlabeled: Unlabeled) -> tuple[Column, list[str]]:
     key = column.key
     missing = column.codes < 0
-    placeholder = [k for k, name in enumerate(column.names) if name.strip().casefold() in _PLACEHOLDERS]
+    placeholder = [k for k, name in enumerate(column.names) if is_placeholder(name)]
     as_text = np.isin(column.codes, placeholder)
     n = int((missing | as_text).sum())
     if not n:
@@ -263,11 +275,12 @@ def _with_class(column: Column, cells: NDArray[np.bool_], name: str) -> Column:
 
 
 def _storable(categories: pd.Index) -> pd.Index:
-    """Return categories that h5ad and JSON can hold: text, numbers and truth values as they are, others as text."""
+    """Return categories that h5ad and JSON can hold: text, numbers or truth values as they are, others and mixed ones as text."""
     import pandas as pd
 
-    if all(isinstance(category, _STORABLE) for category in categories):
-        return categories
+    kind = pd.api.types.infer_dtype(categories, skipna=False)
+    if kind in _STORABLE:
+        return categories if kind == "string" else categories.infer_objects()
     return pd.Index([str(category) for category in categories], dtype=object)
 
 

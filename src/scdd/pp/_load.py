@@ -103,7 +103,7 @@ def _matrix(adata: AnnData, layer: str | None) -> Any:
             raw = " There is also adata.raw: pass adata.raw.to_adata()." if adata.raw is not None else ""
             msg = f"There is no layer {layer!r}. Layers: {first(names) if names else 'none'}; layer=None is X.{raw}"
             raise InputError(msg)
-        return adata.layers[layer]
+        return _in_rows(adata.layers[layer], f"layers[{layer!r}]")
     if adata.isbacked:
         if not adata.file.is_open:
             msg = f"The file of this backed AnnData is closed ({adata.filename}). Open it again: anndata.read_h5ad(path, backed='r')."
@@ -119,8 +119,13 @@ def _matrix(adata: AnnData, layer: str | None) -> Any:
         hint = f"Give the layer with counts: layer={names[0]!r}." if names else "There are no layers either."
         msg = f"adata.X is None, so there are no counts. {hint}"
         raise InputError(msg)
+    return _in_rows(x, "X")
+
+
+def _in_rows(x: Any, where: str) -> Any:
     if is_dask(x) and len(x.chunks[1]) > 1:
-        msg = f"X is a Dask array cut into {len(x.chunks[1])} pieces along the genes. Rechunk it: adata.X.rechunk((4096, -1))."
+        pieces = len(x.chunks[1])
+        msg = f"{where} is a Dask array cut into {pieces} pieces along the genes. Rechunk it: adata.{where}.rechunk((4096, -1))."
         raise InputError(msg)
     return x
 

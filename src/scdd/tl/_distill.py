@@ -96,8 +96,9 @@ def distill(
     - ``obs[labels_key]`` and ``obs[batch_key]``: class, with the categories of the input, and the batch that the row was
       decoded at;
     - ``obs["scdd_weight"]``: number of original cells that the row stands for; ``obs["scdd_library"]``: its depth;
-      ``obs["scdd_kind"]``: ``"denoised"`` (10,000 counts) or ``"noisy"``;
-    - ``layers["scdd_mean"]``: CSR float32, expected counts of a real cell; entries below 0.08 are left out;
+      ``obs["scdd_kind"]``: ``"denoised"`` (about 10,000 counts) or ``"noisy"``; with ``preset="paper"`` ``"plain"``;
+    - ``layers["scdd_mean"]``: CSR float32, expected counts of a real cell; one below 5/64 is raised to that or left out,
+      by a chance that keeps its mean;
     - ``var["scdd_dispersion"]`` and ``var["scdd_half_capture"]``: how real cells scatter around the expected counts
       (inverse dispersion, and the level of dropout: :class:`scdd.module.CountNoise`);
     - ``var["scdd_hvg"]``: highly variable genes of the input;
@@ -177,7 +178,7 @@ def distill_and_model(
 
     from scdd._budget import deadline as deadline_of
     from scdd._budget import resolve_sizes
-    from scdd.distill import PRESETS, resolve_config
+    from scdd.distill import resolve_config
     from scdd.distill._codes import GENERATORS
     from scdd.objectives import parse
     from scdd.objectives._combine import left_out
@@ -185,13 +186,9 @@ def distill_and_model(
 
     deadline = deadline_of(max_seconds)
     seed = canonical_seed(seed)
-    PRESETS.get(preset)
     if generator is not None:
         GENERATORS.get(generator)
-    if objective is None:
-        objective = "none"
-    if objective not in ("auto", "none"):
-        parse(objective)
+    config = resolve_config(preset, objective=objective, generator=generator)
     accelerator, devices = _place(device)
     options: dict[str, Any] = {
         "objective": objective,
@@ -225,7 +222,6 @@ def distill_and_model(
     source = checked.source
     # a wrong budget is told before any work; the warnings come from model.distill
     resolve_sizes(n_per_class, fraction, np.bincount(source.labels), source.class_names, small_class=small_class)
-    config = resolve_config(preset, objective=objective, generator=generator)
     if config.objective is not None and not config.referee:
         left_out(parse(config.objective), len(source.class_names))
 

@@ -74,7 +74,7 @@ def embed(
 
     check_type(adata)
     check_genes(adata)
-    found, number = get_encoder(encoder), canonical_seed(seed)
+    found, number = get_encoder(encoder).fresh(), canonical_seed(seed)
     source = unlabelled_source(adata, layer)
     hvg = np.empty(0, dtype=np.int64)
     if not isinstance(found, CheckpointEncoder):  # those have genes of their own

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,13 +12,13 @@ from numpy.typing import NDArray
 from scdd import _keys
 from scdd._about import about
 from scdd._compat import layer_names, obs_frame, warn
-from scdd.errors import GeneError, InputError, ScddWarning
-from scdd.pp import CheckedInput, check, highly_variable
+from scdd.errors import InputError
+from scdd.pp import CheckedInput, highly_variable
 from scdd.pp._check import check_type
-from scdd.pp._labels import read_column
+from scdd.pp._labels import Unlabeled, read_column
+from scdd.pp._quiet import gene_positions, read_quietly, unlabeled_as_in
 
 if TYPE_CHECKING:
-    import pandas as pd
     import scipy.sparse as sp
     from anndata import AnnData
 
@@ -80,9 +79,11 @@ def read_train_test(
     for given in (syn, adata_test) if reference is None else (syn, adata_test, reference):
         check_type(given)
     labels_key = labels_key or about(syn).labels_key
-    train = _read(syn, labels_key, layer if layer in list(layer_names(syn)) else None, about(syn).kind == "profile")
-    test = _read(adata_test, labels_key, layer, allow_normalized=False)
-    genes = _match_genes(train.var.index, test.var.index)
+    unlabeled = unlabeled_as_in(syn, labels_key)
+    own_layer = layer if layer in list(layer_names(syn)) else None
+    train = _read(syn, labels_key, own_layer, unlabeled, profiles=about(syn).kind == "profile")
+    test = _read(adata_test, labels_key, layer, unlabeled)
+    genes = gene_positions(train.var.index, test.var.index, "adata_test")
     hvg = _hvg(train, reference, labels_key, layer)
     names, train_labels, test_labels = _match_labels(train, test)
     sizes = _train_sizes(syn, train, reference, train_sizes)
@@ -102,35 +103,13 @@ def read_train_test(
     )
 
 
-def _read(adata: AnnData, labels_key: str | None, layer: str | None, allow_normalized: bool) -> CheckedInput:
-    with warnings.catch_warnings():
-        # what the door says of training data (few cells, unused categories) is no news of a small or a test set
-        warnings.simplefilter("ignore", ScddWarning)
-        checked = check(
-            adata,
-            labels_key=labels_key,
-            layer=layer,
-            unlabeled="drop",
-            allow_normalized=allow_normalized,
-            allow_identifiers=True,
-        )
-    if not allow_normalized:  # profiles are no counts, and known to be none
-        for message in checked.count_warnings:
-            warn(message)
+def _read(
+    adata: AnnData, labels_key: str | None, layer: str | None, unlabeled: Unlabeled, *, profiles: bool = False
+) -> CheckedInput:
+    checked = read_quietly(adata, labels_key, layer, unlabeled=unlabeled, profiles=profiles)
+    for message in checked.count_warnings:
+        warn(message)
     return checked
-
-
-def _match_genes(wanted: pd.Index, present: pd.Index) -> NDArray[np.int64]:
-    position = np.asarray(present.get_indexer(wanted), dtype=np.int64)
-    missing = wanted[position < 0]
-    if len(missing):
-        first = ", ".join(repr(str(name)) for name in missing[:5]) + (", ..." if len(missing) > 5 else "")
-        msg = (
-            f"adata_test lacks {len(missing)} of {len(wanted)} genes of syn: {first}. Genes are matched by var_names: use "
-            "the same identifiers (symbols or Ensembl ids) in both, or make syn from the shared genes."
-        )
-        raise GeneError(msg)
-    return position
 
 
 def _hvg(
@@ -144,9 +123,10 @@ def _hvg(
             "original training cells, pass those as reference=."
         )
         return highly_variable(train.source)
-    original = _read(reference, labels_key, layer, allow_normalized=False)
+    original = _read(reference, labels_key, layer, "drop")
     chosen = highly_variable(original.source)
-    return chosen[_match_genes(train.var.index, original.var.index)]
+    columns = gene_positions(train.var.index, original.var.index, "reference")
+    return chosen if columns is None else chosen[columns]
 
 
 def _match_labels(train: CheckedInput, test: CheckedInput) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:

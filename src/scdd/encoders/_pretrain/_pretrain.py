@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scdd._rng import Seed, canonical_seed
+from scdd._settings import FROM_SETTINGS, settings
 from scdd.encoders._place import device_name
 from scdd.encoders._pretrain._config import PretrainConfig, Study
 from scdd.errors import EncoderError, InputError
@@ -34,12 +35,12 @@ def pretrain(
     batch_key: str | None = None,
     config: PretrainConfig | None = None,
     backed: bool = False,
-    seed: Seed = 0,
+    seed: Seed = FROM_SETTINGS,
     device: str = "auto",
     compile: bool = False,
     overwrite: bool = False,
     made_by: str = "scdd.encoders.pretrain",
-    progress: bool = True,
+    progress: bool | None = None,
 ) -> ScddBaseEncoder:
     """Pretrain an encoder on many data sets with different genes, labels, batches and technologies at once.
 
@@ -69,7 +70,7 @@ def pretrain(
     backed
         Leave the counts of files on disk.
     seed
-        Of the first weights and of all draws.
+        Of the first weights and of all draws. Default: ``scdd.settings.seed``.
     device
         ``"cpu"``, ``"cuda"``, ...; ``"auto"`` takes a GPU if there is one. Each process uses one device. On CUDA, products
         are taken in bfloat16.
@@ -80,7 +81,7 @@ def pretrain(
     made_by
         How to make it again, for the card.
     progress
-        Show a bar.
+        Show a progress bar. Default: ``scdd.settings.progress``.
 
     Returns
     -------
@@ -133,7 +134,7 @@ def pretrain(
             begun -= _resume(training, checkpoint, same)
         _require_one_step(training, checkpoint)
         save = partial(_save, checkpoint=checkpoint, same=same, begun=begun)
-        training.run(save=save, progress=progress and team.leads)
+        training.run(save=save, progress=settings.shows_progress(progress) and team.leads)
         if team.leads:
             written = _card.card(training, same, seconds=time.monotonic() - begun, made_by=made_by)
             write_model(target, _card.weights(training.network.state_dict()), written, overwrite=overwrite)
