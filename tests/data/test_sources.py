@@ -192,7 +192,8 @@ def test_pieces_from_disk_are_narrowed_before_they_are_kept(monkeypatch: pytest.
     x = np.random.default_rng(0).poisson(0.5, (50, 30)).astype(np.float32)
     source = BackedSource(x, np.zeros(50, int), ["a"], genes=np.arange(29, 9, -1))
     monkeypatch.setattr("scdd.data._backed.RowReader.step", lambda self, size: 7)
-    widths, vstack = [], sp.vstack
+    widths: list[int] = []
+    vstack = sp.vstack
 
     def stacked(parts, **options):
         widths.extend(part.shape[1] for part in parts)
