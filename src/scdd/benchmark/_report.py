@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scdd._names import score_name
 from scdd.benchmark._nested import nested
 from scdd.benchmark._provenance import read_provenance
 from scdd.benchmark._runs import is_reference
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Report", "Section", "build_report"]
-
-_METRICS = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def build_report(
         told = read_provenance(results)
     results = results_of(results)
     tables = summary(results, metric=metric, ours=ours)
-    name = _METRICS[metric]
+    name = score_name(metric)
     sections = [
         *_losses(tables["margins"], tables["ranks"], ours),
         *(

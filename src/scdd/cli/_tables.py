@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from scdd._names import score_name
+
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["as_json", "as_text"]
-
-NAMES = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy"}
 
 
 def as_json(tables: Mapping[str, pd.DataFrame], **more: Any) -> str:
@@ -24,7 +24,7 @@ def as_text(tables: Mapping[str, pd.DataFrame], *, metric: str = "macro_f1", our
     """Return tables as plain text in ASCII."""
     blocks = []
     for n, part in tables["scores"].groupby("n"):
-        head = f"n = {n}: {NAMES.get(metric, metric)}, mean +- sd over splits and seeds"
+        head = f"n = {n}: {score_name(metric)}, mean +- sd over splits and seeds"
         blocks.append(f"{head}\n\n{_scores(part).to_string()}")
     for name, title in (
         ("margins", f"{ours} minus the best baseline of each task"),

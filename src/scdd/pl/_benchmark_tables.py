@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scdd._names import several
+from scdd._names import score_name, several
 from scdd.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["BenchmarkTables", "prepare_benchmark"]
-
-_NAMES = {"macro_f1": "Macro-F1", "balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy"}
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def prepare_benchmark(
         references=sorted(set(cells.loc[reference.to_numpy(), "method"])),
         n_ranked=len(whole),
         unranked=sorted(set(ranked["method"]) - set(compared)),
-        metric_name=_NAMES[metric],
+        metric_name=score_name(metric, start=True),
         ours=ours,
     )
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scdd._names import score_name
 from scdd.pl._figure import Box, canvas, grid
 from scdd.pl._ink import ink, seen
 from scdd.pl._palette import COLORS, SYNTHETIC, ellipsis
-from scdd.pl._scores_table import MEAN, METRICS, ours_of, prepare_scores
+from scdd.pl._scores_table import MEAN, ours_of, prepare_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +135,7 @@ def draw_scores(table: pd.DataFrame, panels: Sequence[Axes], host: Axes, *, ours
             )
         _dress(panel, model, sizes, low, high)
         if k % _columns(panels) == 0:
-            panel.set_ylabel(METRICS[table.attrs["metric"]], fontsize=8)
+            panel.set_ylabel(score_name(table.attrs["metric"], start=True), fontsize=8)
         if k + _columns(panels) >= len(panels):
             panel.set_xlabel("rows per class", fontsize=8)
     grey = [method for method in order if method not in named]

@@ -6,17 +6,16 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from scdd._names import several
+from scdd._names import SCORE_NAMES, several
 from scdd.errors import InputError
 from scdd.pp._text import first
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MEAN", "METRICS", "ours_of", "prepare_scores"]
+__all__ = ["MEAN", "ours_of", "prepare_scores"]
 
 MEAN = "\x00mean"  # the panel of the mean; no model has this name
-METRICS = {"macro_f1": "Macro-F1", "balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy"}
 _RUN = ["method", "n", "run"]
 
 
@@ -40,8 +39,8 @@ def prepare_scores(
 
     from scdd.benchmark._runs import is_reference
 
-    if metric not in METRICS:
-        msg = f"Unknown metric {metric!r}. Available: {', '.join(METRICS)}."
+    if metric not in SCORE_NAMES:
+        msg = f"Unknown metric {metric!r}. Available: {', '.join(SCORE_NAMES)}."
         raise InputError(msg)
     methods, models = (None if names is None else several(names) for names in (methods, models))
     runs, task = _runs(results, metric, task)
