@@ -128,7 +128,7 @@ def _restore(cls: type[SCDD], tensors: dict[str, NDArray[Any]], config: dict[str
 
 def _encoder(encoder: Any, files: dict[str, str]) -> Encoder:
     """Return the encoder of a saved model, if the files that it was saved with are still the same."""
-    found = get_encoder(encoder)
+    found = get_encoder(encoder).fresh()
     present = found.file_hashes() if files else {}
     changed = [name for name, digest in files.items() if present.get(name) != digest]
     if changed:

@@ -52,8 +52,9 @@ class SCDD(ModelState, BaseModelClass):
         AnnData that was registered by :meth:`setup_anndata`.
     encoder
         Foundation encoder: a name (``"self"``, ``"pca:50"``, ``"precomputed:X_scgpt"``), an
-        :class:`~scdd.encoders.Encoder` or a trained scvi-tools model. ``"auto"`` trains on the data (``"self"``)
-        where cells are many, and takes ``"scdd-base"`` where they are few and their genes known.
+        :class:`~scdd.encoders.Encoder`, of which a copy is adapted to the cells, or a trained scvi-tools model. ``"auto"``
+        trains on the data (``"self"``) where cells are many, and takes ``"scdd-base"`` where they are few and their genes
+        known.
     n_latent
         Dimension of the latent space.
     n_hidden
