@@ -23,7 +23,7 @@ from scdd.encoders import ENCODERS
 if TYPE_CHECKING:
     from anndata import AnnData
 
-COMMANDS = ("benchmark", "coreset", "distill", "encoders", "evaluate", "expand", "generate", "report")
+COMMANDS = ("benchmark", "coreset", "distill", "encoders", "evaluate", "expand", "generate", "head", "report")
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # of zarr
 
 
@@ -65,6 +65,12 @@ def test_distill_is_what_the_tool_does(cells: Path, tmp_path: Path) -> None:
     syn = scdd.tl.distill(_read(cells), 2, preset="fast", donor_key="donor", batch_key="donor", seed=3, progress=False)
     np.testing.assert_array_equal(_read(out).X.toarray(), syn.X.toarray())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.h5ad", "model", "out.h5ad"]
+
+    first = _run("head", out, "-o", tmp_path / "first.h5ad", "-n", 1, "--json")
+    assert first.exit_code == 0, first.output
+    assert json.loads(first.stdout)["rows"] == {f"class_{k}": 1 for k in range(4)}
+    np.testing.assert_array_equal(_read(tmp_path / "first.h5ad").X.toarray(), syn.X.toarray()[::2])
+    assert _run("head", cells, "-o", tmp_path / "no.h5ad").exit_code == 2
 
     expanded = _run("expand", out, "-o", tmp_path / "many.zarr", "-n", 3, "--noise", "nb", "--quiet")
     assert expanded.exit_code == 0, expanded.output

@@ -18,6 +18,7 @@ from scdd.cli._encoders import encoders
 from scdd.cli._evaluate import evaluate
 from scdd.cli._expand import expand
 from scdd.cli._generate import generate
+from scdd.cli._head import head
 from scdd.cli._pretrain import pretrain
 from scdd.cli._report import report
 from scdd.errors import ScddError
@@ -109,7 +110,7 @@ def scdd_(
     """
 
 
-for command in (distill, expand, generate, coreset, evaluate, encoders):
+for command in (distill, head, expand, generate, coreset, evaluate, encoders):
     app.command(command.__name__)(command)
 # a list is one argument, so words that are left over are a mistake that a command explains itself
 app.command("benchmark", context_settings={"allow_extra_args": True})(benchmark)

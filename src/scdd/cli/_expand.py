@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scdd.cli._options import HOW, AsJson, Out, Overwrite, Quiet, Seed
+from scdd.cli._options import HOW, AsJson, Out, Overwrite, Quiet, Seed, Set
 from scdd.cli._session import tell, told_of, working
 
 __all__ = ["expand"]
 
 
 def expand(
-    path: Annotated[
-        Path, typer.Argument(metavar="IN", help="A set that scdd distill wrote: .h5ad or .zarr.", show_default=False)
-    ],
+    path: Set,
     out: Out,
     n: Annotated[int, typer.Option("--n", "-n", metavar="N", help="Cells of each row.", rich_help_panel=HOW)] = 20,
     noise: Annotated[

@@ -18,12 +18,14 @@ __all__ = [
     "Quiet",
     "Rows",
     "Seed",
+    "Set",
     "Unlabeled",
 ]
 
 COLUMNS, HOW, RESULT = "The columns", "How it is done", "What comes out"
 
 Input = Annotated[Path, typer.Argument(metavar="IN", help="Cells with raw counts: .h5ad or .zarr.", show_default=False)]
+Set = Annotated[Path, typer.Argument(metavar="IN", help="A set that scdd wrote: .h5ad or .zarr.", show_default=False)]
 Out = Annotated[
     Path,
     typer.Option(

@@ -62,6 +62,7 @@ class _Lookup(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, mu: Tensor, scale: Tensor, table: Tensor) -> Tensor:
+        table = table.to(mu.dtype)
         position = mu.clamp_min(1e-30).log_().sub_(_LOG_MU[0]).div_(_STEP).clamp_(0, _N_GRID - 1.001)
         left = position.long()
         low, rise = table.gather(1, left), table.diff(dim=1).gather(1, left)

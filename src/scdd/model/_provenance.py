@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from scdd._compat import warn
 from scdd._version import versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from scdd.distill import DistillConfig, Distilled
     from scdd.model._scdd import SCDD
 
 
@@ -43,3 +45,20 @@ def provenance(model: SCDD) -> dict[str, Any]:
 def overall_status(ends: Sequence[str]) -> str:
     """Return the worst of the ways in which the stages ended."""
     return next((s for s in ("interrupted", "out_of_time", "not_finite") if s in ends), "complete")
+
+
+def unused_objective(objective: Any, config: DistillConfig, result: Distilled) -> list[str]:
+    """Warn of an objective that was asked for and could not be judged, and return the warning."""
+    if (
+        objective in ("auto", "none", None)
+        or not config.referee
+        or result.status != "complete"
+        or result.record["inner"]
+    ):
+        return []
+    message = (
+        "Too few cells to hold some out, or one class only: there is no inner referee, and the objective was not used. "
+        "preset='paper' refines without one."
+    )
+    warn(message)
+    return [message]

@@ -24,7 +24,7 @@ from scdd.encoders import Encoder
 from scdd.model import _persist
 from scdd.model._anndata import distilled_anndata, generated_anndata
 from scdd.model._cells import align_genes, class_sizes, require_all_batches, require_all_kept
-from scdd.model._provenance import overall_status, provenance
+from scdd.model._provenance import overall_status, provenance, unused_objective
 from scdd.model._quality import quality
 from scdd.model._sample import draw_conditions, sample_counts, sample_latents
 from scdd.model._state import ModelState
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
 
     from anndata import AnnData
 
-_NOT_JUDGED = (
-    "Too few cells to hold some out, or one class only: there is no inner referee, and the objective was not used. "
-    "preset='paper' refines without one."
-)
-
 
 class SCDD(ModelState, BaseModelClass):
     """Single-cell data set distillation: latent codes decoded by a single-step conditional diffusion generator.
@@ -52,9 +47,8 @@ class SCDD(ModelState, BaseModelClass):
         AnnData that was registered by :meth:`setup_anndata`.
     encoder
         Foundation encoder: a name (``"self"``, ``"pca:50"``, ``"precomputed:X_scgpt"``), an
-        :class:`~scdd.encoders.Encoder`, of which a copy is adapted to the cells, or a trained scvi-tools model. ``"auto"``
-        trains on the data (``"self"``) where cells are many, and takes ``"scdd-base"`` where they are few and their genes
-        known.
+        :class:`~scdd.encoders.Encoder` (copied) or a trained scvi-tools model. ``"auto"`` trains on the data (``"self"``)
+        where cells are many, and takes ``"scdd-base"`` where they are few and their genes known.
     n_latent
         Dimension of the latent space.
     n_hidden
@@ -351,14 +345,6 @@ class SCDD(ModelState, BaseModelClass):
                 config=config, seed=seed, deadline=until, on_step=on_step, space=space,
             )  # fmt: skip
             bar.total = bar.n  # what the referee left out
-        if (
-            objective not in ("auto", "none", None)
-            and config.referee
-            and result.status == "complete"
-            and not result.record["inner"]
-        ):
-            found = [*found, _NOT_JUDGED]
-            warn(_NOT_JUDGED)
         uns = {
             "kind": "distilled",
             "status": overall_status([*self._status.values(), result.status]),
@@ -367,7 +353,7 @@ class SCDD(ModelState, BaseModelClass):
             "params": asdict(config),
             "n_per_class": sizes,
             "seconds": {**self._seconds, "distillation": time.monotonic() - start},
-            "warnings": [*self._meta.warnings, *self._told, *found],
+            "warnings": [*self._meta.warnings, *self._told, *found, *unused_objective(objective, config, result)],
             "record": result.record,
             **provenance(self),
             # of the cells that were distilled: they need not be those of the training
