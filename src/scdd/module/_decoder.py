@@ -82,7 +82,8 @@ class RestDecoder(nn.Module):
             Most Newton steps; each is limited to a factor e in any rate, and a gene is done when its rates move by 1 %.
         """
         design = torch.cat([torch.ones_like(z[:, :1]), z], dim=1).double()
-        squares = (design[:, :, None] * design[:, None]).flatten(1)
+        i, j = torch.tril_indices(design.shape[1], design.shape[1], device=z.device)
+        products = design[:, i] * design[:, j]  # a Hessian is symmetric: its lower half is enough
         penalty = torch.full((design.shape[1],), ridge, dtype=torch.float64, device=z.device)
         penalty[0] = 1e-6
         library = library.double()
@@ -96,8 +97,10 @@ class RestDecoder(nn.Module):
                 beta, y = weight[:, active], x[:, active]
                 mu = library[:, None] * (design @ beta).clamp_max(0).exp()
                 gradient = design.T @ (y - mu) - penalty[:, None] * beta * (penalty[:, None] > 1e-3)
-                hessian = (squares.T @ mu).T.reshape(-1, len(penalty), len(penalty)) + torch.diag(penalty)
-                step = torch.linalg.solve(hessian, gradient.T).T
+                hessian = z.new_zeros(len(active), len(penalty), len(penalty), dtype=torch.float64)
+                hessian[:, i, j] = mu.T @ products
+                hessian.diagonal(dim1=1, dim2=2).add_(penalty)
+                step = torch.cholesky_solve(gradient.T[:, :, None], torch.linalg.cholesky(hessian))[:, :, 0].T
                 longest = (design @ step).abs().amax(0)
                 weight[:, active] = beta + step / longest.clamp_min(1.0)
                 active = active[longest > 1e-2]  # after a Newton step of 1 % a rate is right to 0.01 %
