@@ -45,9 +45,8 @@ def draw(train: AnnData, test: AnnData, model: scdd.model.SCDD, syn: AnnData) ->
     save(scdd.pl.confusion(syn, test, show=False), "confusion")
     save(scdd.pl.codes(syn, model, show=False), "codes")
     save(scdd.pl.training(model, syn, show=False), "training")
-    place = syn.obs.groupby("cell_type", observed=True).cumcount().to_numpy()
     # rows are nested: the first n of each class are a set themselves
-    sets = [syn[place < n].copy() for n in SIZES]
+    sets = [scdd.tl.head(syn, n) for n in SIZES]
     tables = {"scdd": pd.concat([scdd.tl.evaluate(rows, test, models=MODELS, train_sizes=sizes) for rows in sets])}
     for method in ("random", "herding", "kmeans"):
         sets = [scdd.tl.coreset(train, n, method) for n in SIZES]

@@ -187,7 +187,7 @@ def _caption(
     )
     if means.attrs["expected"]:
         text += (
-            "Synthetic values come from the expected counts (layer scdd_mean, entries below 0.08 are dropped): denoised rows "
+            "Synthetic values come from the expected counts (layer scdd_mean): denoised rows "
             "stand for many cells and are no single cells. "
         )
     if "n_real" in detail.attrs:
