@@ -240,6 +240,7 @@ def test_a_class_of_unlabelled_cells_is_one(cells) -> None:
     kept, left = coreset(train, 3, unlabeled="class"), coreset(train, 3, unlabeled="drop")
     assert "Unknown" in set(evaluate(kept, test, models=FAST)["class"])
     assert "Unknown" not in set(evaluate(left, test, models=FAST)["class"])
+    assert "Unknown" not in set(evaluate(train, test, labels_key="cell_type", reference=train, models=FAST)["class"])
     missing = test.copy()
     missing.obs["cell_type"] = missing.obs["cell_type"].cat.remove_categories("Unknown")
     syn = coreset(missing, 3, unlabeled="class")

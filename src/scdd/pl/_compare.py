@@ -187,8 +187,8 @@ def _caption(
     )
     if means.attrs["expected"]:
         text += (
-            "Synthetic values come from the expected counts (layer scdd_mean): denoised rows "
-            "stand for many cells and are no single cells. "
+            "Synthetic values come from the expected counts (layer scdd_mean): denoised rows stand for many cells and are no "
+            "single cells. "
         )
     if "n_real" in detail.attrs:
         text += f"(d) Real training cells: {detail.attrs['n_real']:,}. "

@@ -178,5 +178,6 @@ def _training_set(pair: Pair, counts: sp.csr_matrix, labels: NDArray[np.integer]
     names = [f"row_{i}" for i in range(counts.shape[0])]
     obs = pd.DataFrame({pair.labels_key: pd.Categorical([pair.names[k] for k in labels])}, index=names)
     var = pd.DataFrame({_keys.HVG: pair.hvg}, index=pair.genes)
-    uns = {_keys.UNS: {"kind": "profile"}} if profile else {}
+    # a set of scdd, whose class of unlabelled cells, if it has one, is meant
+    uns = {_keys.UNS: {"kind": "profile" if profile else "coreset"}}
     return AnnData(counts, obs=obs, var=var, uns=uns)

@@ -47,9 +47,13 @@ def read_quietly(
 
 
 def unlabeled_as_in(syn: AnnData, labels_key: str | None) -> Unlabeled:
-    """Return what to do with cells without a label: they are a class where ``syn`` has a class of them, else left out."""
-    key = labels_key or about(syn).labels_key
-    if key is None or key not in obs_frame(syn).columns:
+    """Return what to do with cells without a label: they are a class where ``syn`` was made with a class of them.
+
+    Where ``syn`` is no set of scdd, such as some cells, they are left out.
+    """
+    told = about(syn)
+    key = labels_key or told.labels_key
+    if not told.kind or key is None or key not in obs_frame(syn).columns:
         return "drop"
     return "class" if any(map(is_placeholder, read_column(syn, key, "labels_key").names)) else "drop"
 

@@ -84,7 +84,7 @@ def read_train_test(
     train = _read(syn, labels_key, own_layer, unlabeled, profiles=about(syn).kind == "profile")
     test = _read(adata_test, labels_key, layer, unlabeled)
     genes = gene_positions(train.var.index, test.var.index, "adata_test")
-    hvg = _hvg(train, reference, labels_key, layer)
+    hvg = _hvg(train, reference, labels_key, layer, unlabeled)
     names, train_labels, test_labels = _match_labels(train, test)
     sizes = _train_sizes(syn, train, reference, train_sizes)
     dropped = adata_test.n_obs - test.source.n_obs
@@ -113,7 +113,7 @@ def _read(
 
 
 def _hvg(
-    train: CheckedInput, reference: AnnData | None, labels_key: str | None, layer: str | None
+    train: CheckedInput, reference: AnnData | None, labels_key: str | None, layer: str | None, unlabeled: Unlabeled
 ) -> NDArray[np.bool_]:
     if _keys.HVG in train.var.columns:
         return train.var[_keys.HVG].to_numpy(dtype=bool)
@@ -123,7 +123,7 @@ def _hvg(
             "original training cells, pass those as reference=."
         )
         return highly_variable(train.source)
-    original = _read(reference, labels_key, layer, "drop")
+    original = _read(reference, labels_key, layer, unlabeled)
     chosen = highly_variable(original.source)
     columns = gene_positions(train.var.index, original.var.index, "reference")
     return chosen if columns is None else chosen[columns]
