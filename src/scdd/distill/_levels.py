@@ -56,49 +56,35 @@ def fuse(values: NDArray[np.floating], gap: NDArray[np.floating]) -> NDArray[np.
     >>> fuse(np.array([[0.0], [0.1], [1.0]]), np.array([0.5])).ravel().tolist()
     [0.05, 0.05, 1.0]
     """
-    values = values.astype(np.float64)
-    out = values.copy()
-    order = np.argsort(values, axis=0, kind="stable")
-    ranked = np.take_along_axis(values, order, axis=0)
-    active = np.arange(values.shape[1])
-    cut = np.ones((len(values) - 1, len(active)), dtype=bool)  # whether two neighbours belong to different groups
-    while len(active) and len(cut):
-        mean = _group_means(ranked[:, active], cut)
-        distance = np.diff(mean, axis=0)
-        before, after = _beside(distance, cut)
-        merge = cut & (distance < gap[active]) & (distance < before) & (distance <= after)
-        going = merge.any(axis=0)
-        done = active[~going]
-        out[:, done] = _unsorted(mean[:, ~going], order[:, done])
-        active, cut = active[going], (cut & ~merge)[:, going]
-    return out
+    genes = np.ascontiguousarray(values.T, dtype=np.float64)
+    order = np.argsort(genes, axis=1, kind="stable")
+    ranked = np.take_along_axis(genes, order, axis=1).ravel()
+    group = _groups(ranked, np.asarray(gap), len(values))
+    mean = np.bincount(group, weights=ranked) / np.bincount(group)
+    out = np.empty_like(genes)
+    np.put_along_axis(out, order, mean[group].reshape(genes.shape), axis=1)
+    return out.T
 
 
-def _group_means(ranked: NDArray[np.floating], cut: NDArray[np.bool_]) -> NDArray[np.floating]:
-    """Return the mean of the group of each sorted value (n, n_genes); groups end where ``cut`` says so."""
-    n, genes = ranked.shape
-    group = np.concatenate([np.zeros((1, genes), dtype=np.int64), np.cumsum(cut, axis=0)])
-    flat = (group + n * np.arange(genes)).ravel()
-    total = np.bincount(flat, weights=ranked.ravel(), minlength=n * genes)
-    size = np.bincount(flat, minlength=n * genes)
-    return (total / np.maximum(size, 1))[flat].reshape(n, genes)
+def _groups(ranked: NDArray[np.floating], gap: NDArray[np.floating], n: int) -> NDArray[np.int64]:
+    """Return the number of the group of each value; there are ``n`` values a gene, sorted, gene after gene.
 
-
-def _beside(
-    distance: NDArray[np.floating], cut: NDArray[np.bool_]
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return the gaps before and after each one (n - 1, genes), between groups; infinite where there is none."""
-    n, genes = cut.shape
-    row, ends = np.arange(n)[:, None], np.full((1, genes), np.inf)
-    last = np.maximum.accumulate(np.where(cut, row, -1), axis=0)
-    following = np.minimum.accumulate(np.where(cut, row, n)[::-1], axis=0)[::-1]
-    padded = np.concatenate([ends, distance, ends])  # row k of the gaps is row k + 1 here
-    before = np.concatenate([np.zeros((1, genes), dtype=np.int64), last[:-1] + 1])
-    after = np.concatenate([following[1:] + 1, np.full((1, genes), n + 1)])
-    return np.take_along_axis(padded, before, axis=0), np.take_along_axis(padded, after, axis=0)
-
-
-def _unsorted(ranked: NDArray[np.floating], order: NDArray[np.int64]) -> NDArray[np.floating]:
-    out = np.empty_like(ranked)
-    np.put_along_axis(out, order, ranked, axis=0)
-    return out
+    Each round goes over the groups that are left, in genes where the round before merged some.
+    """
+    total, size = ranked.copy(), np.ones(len(ranked))
+    gene, start = np.repeat(np.arange(len(gap)), n), np.arange(len(ranked))
+    starts, end = np.zeros(len(ranked), dtype=np.int64), [np.inf]
+    while len(start):
+        distance = np.where(np.diff(gene) == 0, np.diff(total / size), np.inf)
+        beside = np.concatenate([end, distance, end])
+        merge = (distance < gap[gene[1:]]) & (distance < beside[:-2]) & (distance <= beside[2:])
+        second = np.flatnonzero(merge) + 1  # never two in a row
+        total[second - 1] += total[second]
+        size[second - 1] += size[second]
+        merged = np.zeros(len(gap), dtype=bool)
+        merged[gene[second]] = True
+        going = merged[gene]
+        starts[start[~going]] = 1
+        going[second] = False
+        total, size, gene, start = total[going], size[going], gene[going], start[going]
+    return np.cumsum(starts) - 1
