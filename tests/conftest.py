@@ -6,6 +6,8 @@ import functools
 import os
 import signal
 from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anndata import AnnData
+
+    from scdd.distill import DistillConfig
 
 DATA = Path(os.environ.get("SCDD_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
 
@@ -87,7 +91,21 @@ def array_type(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 
 @pytest.fixture(scope="module")
 def small_budget() -> Iterator[None]:
-    """Train for a few steps only, and referees grow few trees: enough for contracts, not for good rows."""
+    """Train and distil for a few steps only, and referees grow few trees: enough for contracts, not for good rows."""
+    with _small_budget():
+        yield
+
+
+@pytest.fixture
+def small_budget_here() -> Iterator[None]:
+    """Keep to the small budget in one test of a file."""
+    with _small_budget():
+        yield
+
+
+@contextmanager
+def _small_budget() -> Iterator[None]:
+    from scdd.distill import PRESETS
     from scdd.train import TrainConfig
     from scdd.train._config import StageConfig
 
@@ -98,7 +116,18 @@ def small_budget() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scdd.model._scdd.TrainConfig", lambda: config)
         patch.setattr("scdd.metrics._models._N_TREES", 10)
+        for name in PRESETS:
+            patch.setitem(PRESETS._items, name, _shortened(PRESETS.get(name)))
         yield
+
+
+def _shortened(preset: DistillConfig) -> DistillConfig:
+    """Return a preset that refines and calibrates for a tenth of its steps."""
+    refine, calibration = preset.refine, preset.calibration
+    few = replace(refine, n_steps=refine.n_steps // 10, checkpoints=tuple(step // 10 for step in refine.checkpoints))
+    if calibration is not None:
+        calibration = replace(calibration, n_steps=calibration.n_steps // 10)
+    return replace(preset, refine=few, calibration=calibration)
 
 
 @pytest.fixture

@@ -329,7 +329,7 @@ def test_an_error_has_no_traceback(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 def test_ctrl_c_while_it_distils(tmp_path: Path) -> None:
     out = tmp_path / "out.h5ad"
-    scdd.datasets.simulate(n_obs=400, n_vars=300).write_h5ad(tmp_path / "in.h5ad")
+    scdd.datasets.simulate(n_obs=150, n_vars=100).write_h5ad(tmp_path / "in.h5ad")
     code = (
         "import os, signal, sys, scdd.train._fit as fit\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background inherits that it is ignored
@@ -341,7 +341,7 @@ def test_ctrl_c_while_it_distils(tmp_path: Path) -> None:
         "    if len(seen) == 20:\n"
         "        os.kill(os.getpid(), signal.SIGINT)\n"
         "fit._Watch.on_train_batch_end = once\n"
-        f"sys.exit(main(['distill', {str(tmp_path / 'in.h5ad')!r}, '-o', {str(out)!r}, '-n', '2']))\n"
+        f"sys.exit(main(['distill', {str(tmp_path / 'in.h5ad')!r}, '-o', {str(out)!r}, '-n', '2', '--preset', 'fast']))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 128 + signal.SIGINT, done.stderr

@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from scdd.distill import PRESETS, DistillConfig, Distilled, RefineConfig, distill, most_steps
+from scdd.distill import PRESETS, CalibrationConfig, DistillConfig, Distilled, RefineConfig, distill, most_steps
 from scdd.distill._referee import inner_splits
 from scdd.objectives import MomentMatching
 
@@ -221,6 +221,7 @@ def test_guidance_moves_rows_away_from_the_other_classes():
     assert w.module.shift(torch.arange(4)).shape == (4, 8)
 
 
+@pytest.mark.usefixtures("small_budget_here")
 @pytest.mark.parametrize(
     ("n", "config"), [(1, DistillConfig()), (3, DistillConfig(referee=False)), (3, DistillConfig())]
 )
@@ -228,6 +229,7 @@ def test_steps_are_told_until_the_rows_are_written(n: int, config: DistillConfig
     told: list[float | None] = []
     source = world().source
     config = replace(config, objective="moments", refine=RefineConfig(n_steps=4, checkpoints=(2,)))
+    config = replace(config, calibration=CalibrationConfig(n_steps=2))
     result = run(n, config, on_step=told.append)
     assert told[-1] is None
     assert len(told) <= most_steps(config, source, seed=0)

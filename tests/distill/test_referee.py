@@ -276,6 +276,7 @@ def test_scores_are_means_over_the_splits(monkeypatch: pytest.MonkeyPatch):
     np.testing.assert_allclose(result.record["inner"]["score"], [0.65, 0.6])
 
 
+@pytest.mark.usefixtures("small_budget_here")
 def test_the_best_preset_runs():
     w = world()
     config = PRESETS.get("best")

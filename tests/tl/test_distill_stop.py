@@ -78,13 +78,13 @@ def test_interrupted_refinement(small: AnnData, monkeypatch: pytest.MonkeyPatch,
 
     def call(self: Any, *args: Any) -> Any:
         calls.append(1)
-        if len(calls) == 25:
+        if len(calls) == 5:
             raise KeyboardInterrupt
         return true(self, *args)
 
     monkeypatch.setattr(RowFeatures, "at", call)
     _whole(_run(small, preset=preset), "interrupted")
-    assert len(calls) == 25
+    assert len(calls) == 5
 
 
 @pytest.mark.parametrize("place", ["scdd.distill._start.invert", "scdd.distill._start.gather_evidence"])
