@@ -86,7 +86,7 @@ def test_a_tiny_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(argv) == 0  # all is there already
     assert capsys.readouterr().out == first
     assert path.read_bytes() == content
-    assert cli.main([*argv, "--print-only"]) == 0
+    assert cli.main(["benchmark", "--out", str(path.parent), "--print-only"]) == 0
     assert capsys.readouterr().out.strip() in first
 
 
@@ -143,6 +143,8 @@ def test_names_of_files_may_have_spaces(tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.main(["benchmark", "--merge", str(first / FILE), "--out", str(tmp_path / "all")]) == 0
     assert (tmp_path / "all" / FILE).read_bytes() == (first / FILE).read_bytes()
     assert cli.main(["benchmark", "--merge", "", "--out", str(tmp_path / "none")]) == 2
+    assert cli.main(["benchmark", "--merge", str(first / FILE), "--n", "1", "--out", str(tmp_path / "all")]) == 2
+    assert cli.main(["benchmark", "--print-only", "--tasks", "baron", "--out", str(tmp_path / "all")]) == 2
     assert "got none" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "none").exists()
 
@@ -160,7 +162,7 @@ def test_what_the_package_warns_of_is_shown_apart_from_results(
         return printed.err
 
     assert "warning" not in command("random", reverse=False)
-    assert command("herding", reverse=True).count("scdd: warning: The training cells of task 'toy'") == 1
+    assert command("herding", reverse=True).count("scdd: warning: The training and test cells of task 'toy'") == 1
 
 
 def test_an_interruption_tells_how_to_go_on(
@@ -230,7 +232,11 @@ def test_quick_fits_with_and_without_data(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.slow
 def test_quick(tmp_path: Path) -> None:
+    start = time.monotonic()
     assert cli.main(["benchmark", "--quick", "--out", str(tmp_path)]) == 0
+    assert time.monotonic() - start < 300
+    for name in ("benchmark.png", "benchmark.html"):
+        assert (tmp_path / name).stat().st_size > 10_000
     text = (tmp_path / FILE).read_text()
     assert ",failed," not in text
     assert len(text.splitlines()) == 1 + 2 * 2 * 4 * (2 * 4 + 1 + 1)

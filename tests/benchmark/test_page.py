@@ -49,7 +49,7 @@ def test_page_is_whole_and_needs_no_network(results: Path, tmp_path: Path) -> No
     assert base64.b64decode(figure).startswith(b"\x89PNG")
     scores = pd.read_csv(results).query("method == 'random' and n == 3")["macro_f1"].mean()
     assert f"{scores:.3f} ±" in text
-    for part in ("quoted as reported", "no luck", "Intervals over donors", "kB on disk", "scdd benchmark --tasks toy"):
+    for part in ("quoted as reported", "no luck", "Intervals over donors", "kB on disk", "scdd.benchmark.run"):
         assert part in text, part
     assert not list(out.parent.glob(".*"))
 
@@ -72,8 +72,15 @@ def test_a_table_alone_will_do(results: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_repeats_the_calls(results: Path) -> None:
-    assert command_of(read_provenance(results)) == (
-        "scdd benchmark --tasks toy --methods random,class_mean,full,broken --n 1,3 --splits 0 --seeds 0,1 --models LR,kNN"
+    told = read_provenance(results)
+    (words,) = command_of(told).splitlines()  # of what the command line does not know
+    assert words == (
+        "scdd.benchmark.run(['toy'], ['random', 'class_mean', 'full', 'broken'], n=[1, 3], splits=[0], seeds=[0, 1], "
+        "models=['LR', 'kNN'])  # in Python, with toy, broken in place of the names"
+    )
+    told["calls"][0]["arguments"] |= {"tasks": ["baron"], "methods": ["random", "full"]}
+    assert command_of(told) == (
+        "scdd benchmark --tasks baron --methods random,full --n 1,3 --splits 0 --seeds 0,1 --models LR,kNN"
     )
 
 
@@ -105,7 +112,8 @@ def test_only_a_call_that_ran_something_is_told(tmp_path: Path) -> None:
     run(TOY, ["random"], **options, quality=True)
     commands = command_of(read_provenance(options["out"])).splitlines()
     assert len(commands) == 2
-    assert commands[1] == f"{commands[0]} --quality"  # else the command would not make the same columns
+    # else the command would not make the same columns
+    assert commands[1] == commands[0].replace("])  #", "], quality=True)  #")
 
 
 def test_the_committed_page_is_that_of_the_committed_results(script: Callable[[str], ModuleType]) -> None:

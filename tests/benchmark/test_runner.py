@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from scdd.baselines import BASELINES
-from scdd.benchmark import METHODS, TASKS, Made, Method, Training, run
+from scdd.benchmark import METHODS, TASKS, Made, Method, Training, _execute, run
 from scdd.benchmark._execute import Job, Run
-from scdd.benchmark._methods import resolve_methods
+from scdd.benchmark._methods import FromFit, resolve_methods
 from scdd.benchmark._prepare import prepare_training
 from scdd.benchmark._runner import _chains
 from scdd.encoders import EncoderInfo
@@ -68,19 +68,20 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
             raise KeyboardInterrupt
         return BASELINES.get("random").fit(*args, **kwargs)
 
+    method = replace(METHODS.get("random"), make=FromFit(random))
     with pytest.raises(KeyboardInterrupt):
-        run(TOY, [random, "herding"], **OPTIONS, out=broken_off)
+        run(TOY, [method, "herding"], **OPTIONS, out=broken_off)
     assert set(json.loads(broken_off.with_suffix(".json").read_text())["tasks"]["toy"]["training"]) == {"0"}
     kept = broken_off.read_text().splitlines()
     assert len(kept) == 1 + 2 * 2  # the head, and two runs of two models
     # torn in the middle of a line
     broken_off.write_text("\n".join(kept)[:-9])
-    table = run(TOY, [random, "herding"], **OPTIONS, out=broken_off)
+    table = run(TOY, [method, "herding"], **OPTIONS, out=broken_off)
     # the third run and the fourth; of the second one model only was lost, but its rows are needed
     assert calls == [1, 3, 1, 3, 1, 3]
     assert _without_times(broken_off) == _without_times(whole)
     assert len(table) == 16
-    run(TOY, [random, "herding"], **OPTIONS, out=broken_off)
+    run(TOY, [method, "herding"], **OPTIONS, out=broken_off)
     assert len(calls) == 6
 
 
@@ -111,7 +112,8 @@ def test_a_failure_is_recorded_and_the_others_go_on(tmp_path: Path) -> None:
         return first_cells(*args, **kwargs)
 
     mended.__name__ = "broken"
-    table = run(TOY, [mended, "random"], **OPTIONS, out=path, retry_failed=True)
+    with pytest.warns(ScddWarning, match="'broken' is not written as when"):
+        table = run(TOY, [mended, "random"], **OPTIONS, out=path, retry_failed=True)
     assert (table["status"] == "ok").all()
 
 
@@ -123,6 +125,33 @@ def test_a_model_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(TEST_MODELS._items, "bad", TestModel(fit, stochastic=False))
     table = run(TOY, ["random"], **OPTIONS | {"models": ["LR", "bad"]})
     assert table.groupby("model")["status"].unique().map(list).to_dict() == {"LR": ["ok"], "bad": ["failed"]}
+
+
+def test_a_quality_that_fails_leaves_the_scores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def judge(*args: Any, **kwargs: Any) -> Any:
+        msg = "no figure"
+        raise ValueError(msg)
+
+    path = tmp_path / "results.csv"
+    monkeypatch.setattr(_execute, "quality", judge)
+    table = run(TOY, ["random"], **OPTIONS, quality=True, out=path)
+    assert (table["status"] == "ok").all()
+    assert set(table["message"]) == {"quality: ValueError: no figure"}
+    monkeypatch.undo()
+    assert (run(TOY, ["random"], **OPTIONS, quality=True, out=path)["quality"] == "").all()  # not tried again
+    table = run(TOY, ["random"], **OPTIONS, quality=True, out=path, retry_failed=True)
+    assert (table["quality"] != "").all()
+    assert (table["message"] == "").all()
+
+
+def test_a_model_of_ones_own_reaches_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(x: Any, y: Any, seed: int) -> Any:
+        return lambda points: y[:1].repeat(len(points))
+
+    fit.__module__ = "__main__"  # as in a notebook: pickled as a whole, and known to no other process
+    monkeypatch.setitem(TEST_MODELS._items, "first", TestModel(fit, stochastic=False))
+    table = run("simulated", ["random", "class_mean"], **OPTIONS | {"models": ["first"]}, n_jobs=2)
+    assert (table["status"] == "ok").all()
 
 
 def test_data_that_cannot_be_prepared_are_a_failure() -> None:
@@ -218,6 +247,8 @@ def test_a_set_that_breaks_the_rules_is_refused(make: Any, message: str) -> None
         ({"methods": ["random", "random"]}, "Two methods have the name 'random'"),
         ({"methods": []}, "at least one method"),
         ({"methods": [3]}, "got 3"),
+        ({"methods": [replace(METHODS.get("full"), name="mine")]}, r"register it first, METHODS.register\('mine'\)"),
+        ({"n_jobs": 0}, "one per core, got 0"),
         ({"tasks": ["toy"]}, "Unknown task 'toy'"),
         ({"tasks": [TOY, TOY]}, "Two tasks"),
         ({"models": ["XX"]}, "Unknown test model"),
@@ -325,8 +356,47 @@ def test_other_cells_under_an_old_name_are_told(tmp_path: Path) -> None:
     out = tmp_path / "r.csv"
     run(TOY, ["random"], **OPTIONS, out=out)
     other = replace(TOY, load=lambda: TOY.load()[:, ::-1].copy())
-    with pytest.warns(ScddWarning, match=r"task 'toy', split 0, are not those.*genes.*new file"):
+    with pytest.warns(
+        ScddWarning, match=r"The training and test cells of task 'toy', split 0, are not those.*genes.*new file"
+    ):
         run(other, ["herding"], **OPTIONS, out=out)
+
+
+def test_other_test_cells_under_an_old_name_are_told(tmp_path: Path) -> None:
+    """Nothing that is chosen depends on them, so what was chosen does not tell."""
+    out = tmp_path / "r.csv"
+    fixed = replace(TOY, donor_key=None, load_test=TOY.load)
+    run(fixed, ["random"], **OPTIONS, out=out)
+    other = replace(fixed, load_test=lambda: TOY.load()[::2].copy())
+    with pytest.warns(ScddWarning, match=r"The test cells of task 'toy', split 0, are not those"):
+        run(other, ["herding"], **OPTIONS, out=out)
+
+
+def test_a_function_that_is_written_anew_is_told(tmp_path: Path) -> None:
+    out = tmp_path / "r.csv"
+    run(TOY, [first_cells], **OPTIONS, out=out)
+
+    def other(*args: Any, **kwargs: Any) -> Any:
+        return first_cells(*args, **kwargs)
+
+    other.__name__ = "first_cells"
+    with pytest.warns(ScddWarning, match="'first_cells' is not written as when"):
+        run(TOY, [other], **OPTIONS, out=out)
+    other.__name__ = "kmeans"
+    with pytest.raises(InputError, match=r"has a method 'kmeans'.*another name"):
+        run(TOY, [other], **OPTIONS)
+
+
+def test_two_commands_on_one_file_keep_each_others_lines(tmp_path: Path) -> None:
+    out = tmp_path / "r.csv"
+
+    def meanwhile(*args: Any, **kwargs: Any) -> Any:
+        if not out.read_text().count(",random,"):
+            run(TOY, ["random"], **OPTIONS, out=out)
+        return first_cells(*args, **kwargs)
+
+    run(TOY, [meanwhile], **OPTIONS, out=out)
+    assert set(pd.read_csv(out)["method"]) == {"meanwhile", "random"}
 
 
 def test_a_method_with_other_settings_is_refused(tmp_path: Path) -> None:

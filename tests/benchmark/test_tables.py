@@ -12,6 +12,7 @@ from scipy import stats
 from scdd.benchmark import margins, mean_ranks, paired_tests, run, scores, summary
 from scdd.benchmark._statistics import holm
 from scdd.errors import InputError, ScddWarning
+from scdd.pl._benchmark_tables import prepare_benchmark
 
 from ._toy import OPTIONS, TOY, broken
 
@@ -147,6 +148,15 @@ def test_methods_are_compared_by_the_same_models() -> None:
     assert tables["tests"]["tied"].tolist() == [1]
     with pytest.warns(ScddWarning, match=r"LR of a \(1 of 2\), RF of a \(1 of 2\)"):
         assert scores(_scored(("scdd", 0, "LR", 0.9), ("herding", 0, "RF", 0.9))).empty
+
+
+def test_the_figure_ranks_as_the_table_does() -> None:
+    """Of means over splits that not all have, herding would be the first: its second split is an easy one."""
+    results = _scored(("scdd", 0, "LR", 0.6), ("herding", 0, "LR", 0.5), ("herding", 1, "LR", 0.9))
+    found = [
+        table.set_index("method")["rank"].to_dict() for table in (mean_ranks(results), prepare_benchmark(results).ranks)
+    ]
+    assert found == [{"scdd": 1.0, "herding": 2.0}] * 2
 
 
 def test_methods_are_compared_on_the_same_splits() -> None:

@@ -12,6 +12,7 @@ from scipy import stats
 from scdd.errors import InputError
 from scdd.metrics import QUALITY, cluster_agreement, mmd, quality, wasserstein
 from scdd.metrics._biology import fold_changes, marker_precision
+from scdd.metrics._quality import _keys, sides_of
 from scdd.metrics._quality_metrics import Pair, Side
 
 G, K = 120, 3
@@ -122,6 +123,31 @@ def test_fold_changes_by_hand() -> None:
     assert marker_precision(changes, changes, 1) == 1.0
 
 
+def test_no_cell_is_compared_with_itself() -> None:
+    """Cells that a coreset holds are not among those it is compared with; a set of all cells gives up one half."""
+    made = cells(50, 2)
+    half = sides_of(Side(*REAL, HVG), Side(*made, HVG), 0)[0]  # the half when the set holds none of its cells
+    drawn = half.take(np.concatenate([half.of(k)[:20] for k in range(K)]))
+    for side in (drawn, Side(*REAL, HVG)):
+        reference, judged, floor = sides_of(Side(*REAL, HVG), side, 0)
+        assert not set(_keys(reference)) & set(_keys(judged))
+        assert not set(_keys(reference)) & set(_keys(floor))
+        assert np.array_equal(np.bincount(judged.labels), np.bincount(floor.labels))
+    assert np.bincount(drawn.labels).tolist() == [20] * K
+    assert np.bincount(judged.labels).tolist() == [75] * K
+    found = table(REAL).drop(index="ilisi")  # what is left of all cells is the floor
+    np.testing.assert_allclose(found["value"], found["floor"], atol=0.05)
+
+
+def test_a_class_whose_only_cell_both_sides_have_is_left_out() -> None:
+    counts, labels = REAL[0].copy(), REAL[1].copy()
+    labels[0] = K
+    found = quality((counts, labels), (counts[::3], labels[::3]), NEW, HVG).set_index("metric")
+    assert np.isfinite(found.loc["mean_correlation", "value"])
+    with pytest.raises(InputError, match="whose only cell"):
+        quality((counts[:1], labels[:1]), (counts[:1], labels[:1]), NEW, HVG)
+
+
 # --- mistakes found in the evaluation code of others ---
 
 
@@ -203,7 +229,10 @@ def test_the_order_of_rows_does_not_matter() -> None:
 
 
 def test_distances_do_not_underflow() -> None:
-    """exp(-d^2) is 0 beyond d = 11 in float32 and ties all cells; distances themselves do not."""
+    """exp(-d^2), as in GAN-leaks, is 0 beyond d = 11 in float32 and ties all cells; distances themselves do not.
+
+    There is no such attack here: what is tested is that no figure is made of a kernel of raw distances.
+    """
     near, far = np.zeros((5, 3), dtype=np.float32), np.full((5, 3), 300.0, dtype=np.float32)
     farther = far * 2
     assert np.exp(-(far[0] ** 2).sum()) == 0

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from scdd.metrics import QUALITY, QualityMetric, fidelity, quality
-from scdd.metrics._quality import reference_and_floor
+from scdd.metrics._quality import sides_of
 from scdd.metrics._quality_metrics import Side
 from scdd.pl._pair import Pair, balanced_cells
 from scdd.pp._quiet import gene_positions
@@ -80,7 +80,7 @@ def score_of(metric: QualityMetric, value: float, floor: float) -> float:
 def judge_classes(pair: Pair, real: Cells, *, seed: int) -> pd.DataFrame:
     """Judge each class by the figures of :func:`scdd.metrics.fidelity`: columns metric, class, value and floor."""
     made = Side(pair.counts, pair.labels, pair.hvg)
-    reference, floor = reference_and_floor(Side(*real, pair.hvg), made, seed)
+    reference, made, floor = sides_of(Side(*real, pair.hvg), made, seed)
     tables = [
         # a forest of one cell a class is not grown: how well real and synthetic are told apart stands among the figures
         fidelity(

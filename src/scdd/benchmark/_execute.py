@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from scdd.benchmark._cost import compressed_bytes
 from scdd.benchmark._fuse import run_fused, split_centres
 from scdd.benchmark._methods import Made, Method
 from scdd.benchmark._prepare import Test, Training, prepare_test, prepare_training
-from scdd.benchmark._store import SCORES
+from scdd.benchmark._store import NOT_JUDGED, SCORES
 from scdd.benchmark._task import Task
 from scdd.errors import ScddWarning
-from scdd.metrics import TEST_MODELS, quality, utility
+from scdd.metrics import TEST_MODELS, TestModel, quality, utility
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,8 @@ class Job:
         Tells the calls of :func:`scdd.benchmark.run` apart.
     task, split, method, runs
         What is to be done.
+    test_models
+        The models of the runs by name: one that was registered in a notebook is not known to another process.
     """
 
     token: str
@@ -52,6 +54,7 @@ class Job:
     split: int
     method: Method
     runs: tuple[Run, ...]
+    test_models: Mapping[str, TestModel] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,13 @@ class Outcome:
     ----------
     records
         A line of the results for each model.
-    settings
-        What was chosen on the training cells; None where they could not be prepared.
+    cells
+        What was chosen on the ``training`` cells, and what tells the ``test`` cells from others; None where they could not
+        be prepared.
     """
 
     records: list[Record]
-    settings: dict[str, Any] | None = None
+    cells: dict[str, dict[str, Any]] | None = None
 
 
 def execute(job: Job, cache: dict[Any, Any]) -> Iterator[Outcome]:
@@ -76,6 +80,9 @@ def execute(job: Job, cache: dict[Any, Any]) -> Iterator[Outcome]:
     ``cache`` keeps the cells of the last task and split for the next job.
     """
     scored: dict[tuple[str, str], Record] = {}
+    for name, model in job.test_models.items():
+        if name not in TEST_MODELS:
+            TEST_MODELS.register(name)(model)
     for run in job.runs:
         head = {"task": job.task.name, "method": job.method.name, "n": run.n, "split": job.split, "seed": run.seed}
         with warnings.catch_warnings():
@@ -98,9 +105,10 @@ def execute(job: Job, cache: dict[Any, Any]) -> Iterator[Outcome]:
                 "peak_mb": made.cost.peak_mb,
             }
             if run.quality:
-                more["quality"] = _judge(made, training, test, job.split)
+                more |= _judge(made, training, test, job.split)
             scores = _score(made, training, test, run, scored)
-        yield Outcome([{**head, **more, **record} for record in scores], training.settings())
+        cells = {"training": training.settings(), "test": test.settings()}
+        yield Outcome([{**head, **more, **record} for record in scores], cells)
 
 
 def _prepared(job: Job, cache: dict[Any, Any]) -> tuple[Training, list[Training], Test]:
@@ -125,16 +133,19 @@ def _prepared(job: Job, cache: dict[Any, Any]) -> tuple[Training, list[Training]
     return found
 
 
-def _judge(made: Made, training: Training, test: Test, split: int) -> dict[str, tuple[float, float]]:
-    """Return value and floor of each figure; the floor is the same for all sets of one size on a split."""
-    table = quality(
-        (training.counts, training.labels),
-        (made.counts, made.labels),
-        (test.counts, test.labels),
-        training.hvg,
-        seed=split,
-    )
-    return {row.metric: (float(row.value), float(row.floor)) for row in table.itertuples()}
+def _judge(made: Made, training: Training, test: Test, split: int) -> Record:
+    """Return value and floor of each figure, or a message why there is none; the scores are not lost with them."""
+    try:
+        table = quality(
+            (training.counts, training.labels),
+            (made.counts, made.labels),
+            (test.counts, test.labels),
+            training.hvg,
+            seed=split,
+        )
+    except Exception as error:  # noqa: BLE001
+        return {"message": f"{NOT_JUDGED}{type(error).__name__}: {error}"}
+    return {"quality": {row.metric: (float(row.value), float(row.floor)) for row in table.itertuples()}}
 
 
 def _score(made: Made, training: Training, test: Test, run: Run, scored: dict[tuple[str, str], Record]) -> list[Record]:

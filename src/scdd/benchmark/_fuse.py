@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import scipy.sparse as sp
 
+from scdd._rng import stream
 from scdd.benchmark._cost import Cost
 from scdd.benchmark._methods import Made, Method
 from scdd.benchmark._prepare import Training
@@ -59,9 +60,9 @@ def run_fused(method: Method, training: Training, centres: list[Training], n: in
     counts, labels, cost = [], [], Cost()
     for centre in centres:
         if len(centre.class_names) < 2:
-            made = Made(
-                centre.counts[: n or None], centre.labels[: n or None], Cost()
-            )  # there is nothing to tell apart
+            # there is nothing to tell apart: random cells
+            cells = stream(seed, "fuse", centre.class_names[0]).permutation(len(centre.labels))[: n or None]
+            made = Made(sp.csr_matrix(centre.counts[cells]), centre.labels[cells], Cost())
         else:
             made = method.run(centre, n, seed)
         counts.append(made.counts)

@@ -83,12 +83,13 @@ def _add(told: dict[str, Any], more: Mapping[str, Any], kept: set[tuple[str, str
             raise InputError(_differs(f"method {name!r} has other settings", path))
     for name in sorted({task for task, _, _ in kept} & set(more["tasks"])):
         facts, before = more["tasks"][name], told["tasks"].get(name, {})
-        training = dict(before.get("training", {}))
-        for split in sorted({split for task, _, split in kept if task == name} & set(facts.get("training", {}))):
-            cells = facts["training"][split]
-            if training.setdefault(split, cells) != cells:
-                raise InputError(_differs(f"the training cells of task {name!r}, split {split}, are others", path))
-        told["tasks"][name] = before | facts | {"training": training}
+        told["tasks"][name] = before | facts
+        for kind in ("training", "test"):
+            cells = dict(before.get(kind, {}))
+            for split in sorted({split for task, _, split in kept if task == name} & set(facts.get(kind, {}))):
+                if cells.setdefault(split, facts[kind][split]) != facts[kind][split]:
+                    raise InputError(_differs(f"the {kind} cells of task {name!r}, split {split}, are others", path))
+            told["tasks"][name][kind] = cells
 
 
 def _differs(what: str, path: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -54,7 +56,8 @@ class Method:
         ``make(training, n, seed)`` returns a :class:`scdd.benchmark.Made`; it sees nothing of the test cells.
     sized
         ``"n"``: at most n rows a class; ``"one"``: one row a class, whatever n; ``"all"``: a reference with as many
-        rows as it likes.
+        rows as it likes. Tables look this up by name, so one of your own that is not ``"n"`` is registered in
+        :data:`METHODS` first.
     ours
         Whether it is scdd itself, which is kept away from reserved tasks.
     encoder
@@ -80,10 +83,12 @@ class Method:
     settings: Callable[[], Mapping[str, Any]] = dict
 
     def facts(self) -> dict[str, Any]:
-        """Return what a reader must know: what it sees, how many rows it makes, its settings."""
+        """Return what a reader must know: what it sees, how many rows it makes, its settings; the code of a function."""
         rows = {"n": "at most n a class", "one": "one a class", "all": "as many as it likes"}[self.sized]
         encoder = self.encoder if self.encoder is None or isinstance(self.encoder, str) else self.encoder.spec
-        return {"sees": self.sees, "rows": rows, "encoder": encoder, "settings": dict(self.settings())}
+        told = {"sees": self.sees, "rows": rows, "encoder": encoder, "settings": dict(self.settings())}
+        code = self.make.code() if isinstance(self.make, FromFit) and self.make.own else None
+        return told if code is None else told | {"code": code}
 
     def budgets(self, n: Sequence[int]) -> list[int]:
         """Return the budgets that are run: 0 stands for all cells."""
@@ -126,11 +131,22 @@ def resolve_methods(methods: Sequence[str | Method | Callable[..., Any]]) -> lis
     found = []
     for item in methods:
         if isinstance(item, Method):
+            if item.sized != "n" and item.name not in METHODS:
+                msg = (
+                    f"The method {item.name!r} has a size of its own ({item.sized!r}), which tables look up by its name: "
+                    f"register it first, METHODS.register({item.name!r})(method)."
+                )
+                raise InputError(msg)
             found.append(item)
         elif isinstance(item, str):
             found.append(METHODS.get(item))
         elif callable(item):
-            found.append(Method(getattr(item, "__name__", type(item).__name__), FromFit(item)))
+            name = getattr(item, "__name__", type(item).__name__)
+            if name in METHODS:
+                # one name, two methods: tables would take it for that of the package
+                msg = f"The package has a method {name!r}: give your function another name."
+                raise InputError(msg)
+            found.append(Method(name, FromFit(item, own=True)))
         else:
             msg = f"A method is a name, a function or a Method, got {item!r}."
             raise InputError(msg)
@@ -144,9 +160,26 @@ def resolve_methods(methods: Sequence[str | Method | Callable[..., Any]]) -> lis
 
 @dataclass(frozen=True)
 class FromFit:
-    """A function with the signature of a baseline, which returns its rows or a pair of counts and labels."""
+    """A function with the signature of a baseline, which returns its rows or a pair of counts and labels.
+
+    Attributes
+    ----------
+    fit
+        The function.
+    own
+        Whether it is a user's, whose text may change from one call to the next.
+    """
 
     fit: Callable[..., Any]
+    own: bool = False
+
+    def code(self) -> str | None:
+        """Return a hash of the text of the function; None where there is no text."""
+        try:
+            text = inspect.getsource(self.fit if inspect.isroutine(self.fit) else type(self.fit))
+        except (OSError, TypeError):
+            return None
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def __call__(self, training: Training, n: int, seed: int) -> Made:
         sizes = np.full(len(training.sizes), n)

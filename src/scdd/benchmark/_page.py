@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scdd._atomic import write_text
+from scdd.benchmark._methods import METHODS
 from scdd.benchmark._provenance import read_provenance
 from scdd.benchmark._report import build_report
+from scdd.benchmark._task import TASKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,10 +81,23 @@ def page(
 
 
 def command_of(provenance: dict[str, Any]) -> str:
-    """Return the commands that make such results, one for each kind of call that was made."""
+    """Return the commands that make such results, one for each kind of call that was made.
+
+    What the package does not know by name is run in Python.
+    """
     lines = []
     for call in provenance["calls"]:
         given = call["arguments"]
+        if own := [name for name in given["tasks"] if name not in TASKS] + [
+            name for name in given["methods"] if name not in METHODS
+        ]:
+            names = ", ".join(f"{name}={given[name]!r}" for name in ("n", "splits", "seeds", "models"))
+            names += "".join(f", {name}=True" for name in _FLAGS if given.get(name))
+            lines.append(
+                f"scdd.benchmark.run({given['tasks']!r}, {given['methods']!r}, {names})  # in Python, with "
+                f"{', '.join(own)} in place of the name{'s' if len(own) > 1 else ''}"
+            )
+            continue
         options = [f"--{name} {','.join(map(str, given[name]))}" for name in _OPTIONS if given.get(name)]
         options += [flag for name, flag in _FLAGS.items() if given.get(name)]
         lines.append(f"scdd benchmark {' '.join(options)}")

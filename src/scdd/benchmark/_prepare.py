@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,6 +98,15 @@ class Test:
     labels: NDArray[np.integer]
     class_names: list[str]
     donors: NDArray[Any] | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return what tells these cells from others, JSON-safe."""
+        return {"shape": list(self.counts.shape), "cells": self._digest}
+
+    @cached_property
+    def _digest(self) -> str:
+        parts = (self.counts.data, self.counts.indices, self.counts.indptr)
+        return _hash(b"".join(part.tobytes() for part in (*parts, self.labels.astype(np.int64))))
 
 
 def prepare_training(adata: AnnData, *, labels_key: str, donor_key: str | None = None, seed: int = 0) -> Training:

@@ -81,6 +81,8 @@ class Provenance:
     def refuse_changed(self, methods: Sequence[Method], scored: Container[str]) -> None:
         """Refuse methods that have scores here, made with other settings: old and new ones cannot be compared.
 
+        Of a function whose text is another, a warning tells: what has changed may be a comment.
+
         Raises
         ------
         scdd.errors.InputError
@@ -90,7 +92,16 @@ class Provenance:
             return
         for method in methods:
             before, now = self._told["methods"].get(method.name), json.loads(json.dumps(method.facts()))
-            if before not in (None, now) and method.name in scored:
+            if before is None or method.name not in scored:
+                continue
+            before = dict(before)
+            if before.pop("code", None) != now.pop("code", None):
+                msg = (
+                    f"The function {method.name!r} is not written as when scores beside {self.path} were made: these are "
+                    "kept, and it makes only those that are missing. Write to another folder to run it anew."
+                )
+                warnings.warn(msg, ScddWarning, stacklevel=3)
+            if before != now:
                 msg = (
                     f"The method {method.name!r} has other settings now ({_changes(before, now)}) than the scores beside "
                     f"{self.path}: old and new ones cannot be compared. Write to another folder, or leave the method out."
@@ -107,22 +118,25 @@ class Provenance:
         for method in methods:
             self._told["methods"][method.name] = method.facts()
 
-    def add_cells(self, task: str, split: int, settings: Mapping[str, Any]) -> None:
-        """Tell what the training cells of a split are, with the hashes of what was chosen on them; write what is new."""
+    def add_cells(self, task: str, split: int, cells: Mapping[str, Mapping[str, Any]]) -> None:
+        """Tell what the cells of a split are, ``training`` and ``test``, by hashes; write what is new."""
         if self.path is None:
             return
-        training = self._told["tasks"].setdefault(task, {}).setdefault("training", {})
-        before = training.get(str(split))
-        if before == settings:
+        told = self._told["tasks"].setdefault(task, {})
+        before = {kind: told.setdefault(kind, {}).get(str(split)) for kind in cells}
+        if before == cells:
             return
-        if before is not None:
-            changed = sorted(name for name, value in settings.items() if before.get(name) != value)
+        if changed := [kind for kind in cells if before[kind] not in (None, cells[kind])]:
+            parts = sorted(
+                {name for kind in changed for name in cells[kind] if before[kind].get(name) != cells[kind][name]}
+            )
             msg = (
-                f"The training cells of task {task!r}, split {split}, are not those of earlier runs in this file "
-                f"({', '.join(changed)} changed): old and new scores cannot be compared. Write to a new file."
+                f"The {' and '.join(changed)} cells of task {task!r}, split {split}, are not those of earlier runs in this "
+                f"file ({', '.join(parts)} changed): old and new scores cannot be compared. Write to a new file."
             )
             warnings.warn(msg, ScddWarning, stacklevel=2)
-        training[str(split)] = dict(settings)
+        for kind, settings in cells.items():
+            told[kind][str(split)] = dict(settings)
         self.write()
 
     def took(self, seconds: float, *, n_jobs: int) -> None:

@@ -110,10 +110,12 @@ def run(
     """
     chosen_tasks = _resolve_tasks(tasks)
     chosen = resolve_methods(METHODS.names() if methods is None else methods)
-    for name in models:
-        TEST_MODELS.get(name)
+    test_models = {name: TEST_MODELS.get(name) for name in models}
     if not models or not seeds or not splits or not n or min(n) < 1:
         msg = "benchmark needs at least one model, seed and split, and budgets n of at least 1."
+        raise InputError(msg)
+    if n_jobs == 0:
+        msg = "n_jobs is a number of processes, or -1 for one per core, got 0."
         raise InputError(msg)
     _refuse_reserved(chosen_tasks, chosen, allow_reserved=allow_reserved)
     _refuse_seen(chosen_tasks, chosen)
@@ -152,7 +154,7 @@ def run(
                 groups = (
                     [[r for r in runs if r.seed == seed] for seed in dict.fromkeys(seeds)] if method.ours else [runs]
                 )
-                jobs += [Job(token, task, split, method, tuple(group)) for group in groups if group]
+                jobs += [Job(token, task, split, method, tuple(group), test_models) for group in groups if group]
     told.add(chosen_tasks, chosen)
     if jobs or not told.exists():
         # where all is there already, nothing is told of today's versions; a run that is stopped has told what it was
@@ -187,8 +189,8 @@ def _work(jobs: Sequence[Job], store: Store, told: Provenance, *, n_jobs: int, p
         for outcome in _results(jobs, n_jobs):
             store.append(outcome.records)
             first = outcome.records[0]
-            if outcome.settings is not None:
-                told.add_cells(first["task"], first["split"], outcome.settings)
+            if outcome.cells is not None:
+                told.add_cells(first["task"], first["split"], outcome.cells)
             bar.update()
             bar.set_postfix_str(f"{first['task']}, {first['method']}", refresh=False)
 

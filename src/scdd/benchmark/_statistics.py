@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,16 +98,25 @@ def mean_ranks(results: pd.DataFrame, *, metric: str = "macro_f1", ours: str = "
     >>> sorted(scdd.benchmark.mean_ranks(results)["rank"])
     [1.0, 2.0]
     """
+    return ranked(results, metric=metric, ours=ours)[0]
+
+
+def ranked(
+    results: pd.DataFrame, *, metric: str, ours: str, n: Sequence[int] | None = None
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Return the table of :func:`mean_ranks`, at some n where they are given, and the methods and tasks that are ranked."""
     import pandas as pd
 
     runs = one_per_run(results, metric)
     runs = runs[~runs["method"].map(is_reference).astype(bool)]
+    if n is not None:
+        runs = runs[runs["n"].isin(n)]
     if not len(runs):
-        return pd.DataFrame(columns=["n", "method", "rank", "tasks"])
+        return pd.DataFrame(columns=["n", "method", "rank", "tasks"]), [], []
     methods, tasks = comparable(_means(runs), ours=ours)
     runs = runs[runs["method"].isin(methods) & runs["task"].isin(tasks)]
     having = runs.groupby(["n", *_PAIR])["method"].transform("size")
-    return ranks_within(_means(runs[having == runs.groupby("n")["method"].transform("nunique")]))
+    return ranks_within(_means(runs[having == runs.groupby("n")["method"].transform("nunique")])), methods, tasks
 
 
 def comparable(scores: pd.DataFrame, *, ours: str = "scdd") -> tuple[list[str], list[str]]:

@@ -22,6 +22,7 @@ __all__ = [
     "KEY",
     "MEASURED",
     "NESTED",
+    "NOT_JUDGED",
     "SCORES",
     "Store",
     "check_metric",
@@ -38,6 +39,7 @@ COLUMNS = (*KEY, *SCORES, "n_classes", "rows", "bytes", "status", "message", *NE
 _INTEGERS = ("n", "split", "seed")
 _NUMBERS = (*SCORES, "n_classes", "rows", "bytes", *MEASURED)  # empty where a run failed
 _MAX_MESSAGE = 300
+NOT_JUDGED = "quality: "  # begins the message of a run that has scores, but no quality
 
 Key = tuple[str, ...]
 
@@ -97,7 +99,7 @@ class Store:
         self, run: Sequence[Any], models: Sequence[str], *, retry_failed: bool = False, quality: bool = False
     ) -> list[str]:
         """Return the models for which a run (task, method, n, split, seed) has no line yet, or none with its quality."""
-        status, judged = COLUMNS.index("status"), COLUMNS.index("quality")
+        status, judged, message = (COLUMNS.index(name) for name in ("status", "quality", "message"))
         first = tuple(map(str, run))
         out = []
         for model in models:
@@ -106,7 +108,7 @@ class Store:
                 out.append(model)
             elif line[status] == "failed":
                 out += [model] if retry_failed else []
-            elif quality and not line[judged]:
+            elif quality and not line[judged] and (retry_failed or not line[message].startswith(NOT_JUDGED)):
                 out.append(model)
         return out
 
@@ -137,8 +139,11 @@ class Store:
         return {(key[0], key[1], key[3]) for key, line in other._lines.items() if here.get(key) is line}
 
     def finish(self) -> None:
-        """Sort the file; it is replaced as a whole."""
+        """Sort the file; it is replaced as a whole, with what another command has appended in the meantime."""
         if self.path is not None:
+            if self.path.exists():
+                for key, line in Store.read(self.path)._lines.items():
+                    self._lines.setdefault(key, line)
             write_text(self.path, _csv([COLUMNS, *self._sorted()]))
 
     def frame(self) -> pd.DataFrame:

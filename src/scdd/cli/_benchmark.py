@@ -107,6 +107,13 @@ def benchmark(
 
         check_metric(metric)
         runs = merge is None and not print_only
+        if not runs:
+            _nothing_to_run(
+                "--merge" if merge is not None else "--print-only",
+                {"--quick": quick, "--tasks": tasks, "--methods": methods, "--models": models, "--n": n, "--splits": splits,
+                 "--seeds": seeds, "--quality": quality, "--n-jobs": n_jobs, "--retry-failed": retry_failed,
+                 "--allow-reserved": allow_reserved},
+            )  # fmt: skip
         if merge is not None:
             join(paths("--merge", merge), path)
         elif runs:
@@ -116,7 +123,7 @@ def benchmark(
             }
             options = _defaults(quick=quick) | {name: value for name, value in given.items() if value is not None}
             run(
-                **options, out=path, n_jobs=n_jobs or min(2, os.cpu_count() or 1), retry_failed=retry_failed,
+                **options, out=path, n_jobs=min(2, os.cpu_count() or 1) if n_jobs is None else n_jobs, retry_failed=retry_failed,
                 allow_reserved=allow_reserved, quality=quality,
             )  # fmt: skip
         _show(path, metric=metric, as_json_=json_)
@@ -125,6 +132,14 @@ def benchmark(
         if not print_only:
             written = ", ".join(str(file) for file in (path, *_drawn(path, metric=metric)))
             print(f"\nWrote {written}.", file=sys.stderr if json_ else sys.stdout)
+
+
+def _nothing_to_run(option: str, given: dict[str, Any]) -> None:
+    """Refuse options of a run where nothing is run: they would change nothing."""
+    vain = [name for name, value in given.items() if value not in (None, False)]
+    if vain:
+        msg = f"{option} runs nothing, so {', '.join(vain)} would change nothing: leave them out."
+        raise typer.BadParameter(msg)
 
 
 def _defaults(*, quick: bool) -> dict[str, Any]:

@@ -32,7 +32,8 @@ def quality(
 
     The floor is what real cells reach: as many of each class as the small set has, of another half of the real cells than
     the half that both are compared with. A set of one row a class cannot have the variance of cells; its floor tells what
-    one real cell a class would give.
+    one real cell a class would give. No cell is compared with itself: real cells that the small set holds, as a coreset
+    does, are not among those that it is compared with, and a set of all cells gives up one half.
 
     Parameters
     ----------
@@ -72,10 +73,10 @@ def quality(
         msg = f"The sets have different numbers of genes: {sorted(shapes)}."
         raise InputError(msg)
     sides = [Side(sp.csr_matrix(counts), np.asarray(labels), hvg) for counts, labels in (real, made, cells)]
-    reference, floor = reference_and_floor(sides[0], sides[1], seed)
-    pairs = [Pair(reference, side, sides[2], seed) for side in (sides[1], floor)]
+    reference, judged, floor = sides_of(sides[0], sides[1], seed)
+    pairs = [Pair(reference, side, sides[2], seed) for side in (judged, floor)]
     if not len(pairs[0].classes):
-        msg = "The small set and the real cells share no class."
+        msg = "The small set and the real cells share no class, or none but such whose only cell both have."
         raise InputError(msg)
     rows = []
     for name in QUALITY:
@@ -85,21 +86,43 @@ def quality(
     return pd.DataFrame(rows, columns=["metric", "value", "floor", "better", "reason"])
 
 
-def reference_and_floor(real: Side, made: Side, seed: int) -> tuple[Side, Side]:
-    """Return real cells to compare with, and others, as many of each class as were made."""
+def sides_of(real: Side, made: Side, seed: int) -> tuple[Side, Side, Side]:
+    """Return real cells to compare with, the rows that are judged, and other real cells, as many of each class as these.
+
+    The first two share no cell. Where a small set holds real cells, others of the half are compared with; where it holds
+    most of the half, as a set of all cells does, it gives them up.
+    """
+    keys, of_made = _keys(real), _keys(made)
+    held, kept = set(of_made), np.ones(len(of_made), dtype=bool)
     reference, floor = [], []
     for code in np.unique(real.labels):
         cells = stream(seed, "quality", int(code)).permutation(real.of(code))
         half = -(-len(cells) // 2)
-        reference.append(cells[:half][:_PER_CLASS])
-        wanted = int((made.labels == code).sum())
-        others = cells[half:] if len(cells) > half else cells  # a class of one cell has no second half
-        floor.append(others[:wanted])
-    first, second = (
-        Side(sp.csr_matrix(real.counts[index]), real.labels[index], real.hvg)
-        for index in (np.concatenate(reference), np.concatenate(floor))
-    )
-    return first, second
+        # a class of one cell has no second half
+        first, others = cells[:half], cells[half:] if len(cells) > half else cells
+        new = np.array([keys[cell] not in held for cell in first])
+        if 2 * new.sum() >= len(first):
+            first = first[new]
+        else:
+            shared = {keys[cell] for cell in first}
+            rows = made.of(code)
+            kept[rows] = [of_made[row] not in shared for row in rows]
+        reference.append(first[:_PER_CLASS])
+        floor.append(others[: int(kept[made.of(code)].sum())])
+    first_side, last = (real.take(np.concatenate(index)) for index in (reference, floor))
+    return first_side, made if kept.all() else made.take(np.flatnonzero(kept)), last
+
+
+def _keys(side: Side) -> list[tuple[int, bytes, bytes]]:
+    """Return what tells a cell from another: its class, the genes that it shows, and their counts."""
+    counts = side.counts.copy()
+    counts.sum_duplicates()
+    counts.eliminate_zeros()
+    genes, values, ends = counts.indices.astype(np.int32), counts.data.astype(np.float32), counts.indptr
+    return [
+        (int(label), genes[a:b].tobytes(), values[a:b].tobytes())
+        for label, a, b in zip(side.labels, ends[:-1], ends[1:], strict=True)
+    ]
 
 
 def _value(metric: QualityMetric, pair: Pair) -> tuple[float, str]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scdd._optional import require
 from scdd._registry import Registry
-from scdd._rng import random_state
+from scdd._rng import random_state, stream
 from scdd.metrics._biology import cluster_agreement, fold_changes, marker_precision
 from scdd.metrics._distribution import mmd, wasserstein
 from scdd.metrics._fidelity import real_or_generated_auc
@@ -52,6 +52,10 @@ class Side:
 
     def of(self, code: int) -> NDArray[np.int64]:
         return np.flatnonzero(self.labels == code)
+
+    def take(self, rows: NDArray[np.integer]) -> Side:
+        """Return some of the rows."""
+        return Side(sp.csr_matrix(self.counts[rows]), self.labels[rows], self.hvg)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +185,10 @@ def _mixing(pair: Pair) -> float:
 
     parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     for code in pair.classes:
-        real, made = pair.real.of(code), pair.made.of(code)
+        # the first rows of a set may be the best ones, or those of one donor
+        real, made = (
+            stream(pair.seed, "ilisi", int(code)).permutation(side.of(code)) for side in (pair.real, pair.made)
+        )
         n = min(len(real), len(made))
         parts.append((real[:n], made[:n]))
     real, made = (np.concatenate(side) for side in zip(*parts, strict=True))

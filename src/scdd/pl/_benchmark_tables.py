@@ -70,7 +70,7 @@ def prepare_benchmark(
     import pandas as pd
 
     from scdd.benchmark._runs import is_reference
-    from scdd.benchmark._statistics import comparable, critical_difference, ranks_within
+    from scdd.benchmark._statistics import critical_difference, ranked
     from scdd.benchmark._store import results_of
     from scdd.benchmark._tables import scores
 
@@ -86,12 +86,12 @@ def prepare_benchmark(
     failed = _failed(table, cells)
     sizes = sorted(set(cells["n"])) if n is None else list(n)
     reference = cells["method"].map(is_reference).astype(bool)
-    ranked = cells[~reference]
-    compared, whole = comparable(ranked, ours=ours)
+    judged = cells[~reference]
+    ranks, compared, whole = ranked(table, metric=metric, ours=ours, n=n)
     inside = (cells["task"].isin(whole) & cells["method"].isin(compared)).to_numpy()
-    ranks = ranks_within(cells[inside])[["n", "method", "rank"]]
+    ranks = ranks[["n", "method", "rank"]]
     mean_rank = ranks.groupby("method")["rank"].mean()
-    share = ranked.groupby("method")["relative"].mean().fillna(0)
+    share = judged.groupby("method")["relative"].mean().fillna(0)
     order = sorted(share.index, key=lambda m: (mean_rank.get(m, float("inf")), -share[m], m))
     cells = cells[["n", "task", "method", "mean", "relative"]].assign(state="ok")
     curves = cells[inside].groupby(["method", "n"])["relative"].agg(["mean", "std"]).reset_index()
@@ -105,7 +105,7 @@ def prepare_benchmark(
         methods=[m for m in (methods if methods is not None else order) if m in set(order)],
         references=sorted(set(cells.loc[reference.to_numpy(), "method"])),
         n_ranked=len(whole),
-        unranked=sorted(set(ranked["method"]) - set(compared)),
+        unranked=sorted(set(judged["method"]) - set(compared)),
         metric_name=score_name(metric, start=True),
         ours=ours,
     )
