@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from pathlib import Path
+from typing import Any
 
 from scdd._registry import Registry
 
@@ -85,7 +86,9 @@ def _page(name: str, title: str) -> str:
         thing = getattr(module, item)
         if isinstance(thing, Registry):
             names = ", ".join(f"`{entry}`" for entry in thing.names())
-            constants.append(_constant(f"{name}.{item}", f"The registry of every {thing.kind}: {names}."))
+            constants.append(
+                _constant(f"{name}.{item}", f"The registry of every {thing.kind}: {names}.", _meanings(thing))
+            )
         elif inspect.isclass(thing) or inspect.isroutine(thing):
             documented.append(f"    {name}.{item}")
         elif not inspect.ismodule(thing):
@@ -100,5 +103,21 @@ def _page(name: str, title: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _constant(path: str, text: str) -> str:
-    return f"\n.. py:data:: {path}\n\n    {text.replace('`', '``')}"
+def _constant(path: str, text: str, more: str = "") -> str:
+    return f"\n.. py:data:: {path}\n\n    {text.replace('`', '``')}{more}"
+
+
+def _meanings(registry: Registry[Any]) -> str:
+    """Return a table of what the entries of a registry are, where they tell it: definition, range, which way is better."""
+    entries = {name: registry.get(name) for name in registry.names()}
+    if not all(hasattr(entry, "meaning") for entry in entries.values()):
+        return ""
+    lines = [
+        "\n\n    .. list-table::\n        :header-rows: 1\n\n        * - name\n          - meaning\n          - range\n          - better"
+    ]
+    for name, entry in entries.items():
+        low, high = (str(end).replace("inf", "∞") for end in entry.range)
+        lines.append(
+            f"        * - ``{name}``\n          - {entry.meaning}\n          - {low} to {high}\n          - {entry.better}"
+        )
+    return "\n".join(lines)

@@ -57,6 +57,44 @@ def test_means_of_clusters(name: str, cells) -> None:
     assert np.bincount(rows.labels).tolist() == [5, 5, 3]
 
 
+@pytest.fixture(scope="module")
+def blobs() -> tuple[sp.csr_matrix, np.ndarray, np.ndarray, np.ndarray]:
+    """One class of three far states of uneven size, in no order, beside another class; the state of each cell."""
+    rng = np.random.default_rng(3)
+    states = rng.permutation(np.repeat([0, 1, 2, 3], [50, 30, 20, 40]))
+    counts = sp.csr_matrix(rng.poisson(rng.gamma(0.3, 12.0, (4, 80))[states]).astype(np.float32))
+    return counts, embed(counts, np.ones(80, bool), n_components=10), (states == 3).astype(int), states
+
+
+@pytest.mark.parametrize(("name", "mean"), [("kmeans", "class_mean"), ("kmeans_log", "class_mean_log")])
+def test_kmeans_has_a_row_for_each_state(name: str, mean: str, blobs) -> None:
+    counts, embedding, labels, states = blobs
+    rows = _fit(name, (counts, embedding, labels), np.array([3, 1]))
+    assert sorted(rows.weight[rows.labels == 0]) == [20, 30, 50]
+    for row, weight in zip(rows.counts[rows.labels == 0], rows.weight[rows.labels == 0], strict=True):
+        (state,) = [k for k in range(3) if (states == k).sum() == weight]
+        members = (counts[states == state], embedding[states == state], np.zeros(int(weight), dtype=int))
+        of_state = _fit(mean, members, np.array([1])).counts  # its row is the mean of its cells
+        np.testing.assert_allclose(row.toarray(), of_state.toarray(), rtol=0.02, atol=0.02)
+    one, expected = (_fit(of, (counts, embedding, labels), np.array([1, 1])).counts.toarray() for of in (name, mean))
+    np.testing.assert_allclose(one, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_error_of_herding_falls_like_one_over_n(blobs) -> None:
+    """And that of random cells like one over its root."""
+    counts, embedding, labels, _ = blobs
+    cells = counts[labels == 0], embedding[labels == 0], np.zeros(100, dtype=int)
+
+    def error(name: str, n: int, seed: int = 0) -> float:
+        rows = _fit(name, cells, np.array([n]), seed)
+        return float(np.linalg.norm(cells[1][rows.index].mean(0) - cells[1].mean(0)))
+
+    assert error("herding", 32) < error("herding", 4) / 5
+    by_chance = [np.mean([error("random", n, seed) for seed in range(20)]) for n in (4, 32)]
+    assert by_chance[1] > by_chance[0] / 5
+    assert error("herding", 32) < by_chance[1] / 3
+
+
 @pytest.mark.parametrize("name", REAL + MEANS)
 def test_contract_of_all(name: str, cells) -> None:
     counts, embedding, labels = cells

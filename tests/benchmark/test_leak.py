@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +13,12 @@ import scipy.sparse as sp
 
 from scdd.baselines import BASELINES
 from scdd.baselines._learned import Learned
-from scdd.benchmark import METHODS, Method
+from scdd.benchmark import METHODS, Method, run
 from scdd.benchmark._methods import FromFit
 from scdd.benchmark._prepare import Training, prepare_test, prepare_training
+from scdd.benchmark._provenance import read_provenance
 
-from ._toy import TOY, load
+from ._toy import OPTIONS, TOY, first_cells, load
 
 N_TOP = 40
 
@@ -72,6 +75,34 @@ def test_test_cells_change_nothing() -> None:
     assert settings == settings_again
     for name in methods:
         assert rows[name] == rows_again[name], name
+
+
+def test_the_runner_hands_no_test_cell_on(tmp_path: Path) -> None:
+    """Through the whole way: what methods get, and what is told of the training cells, is the same to the byte."""
+    train, test = TOY.cells(0)
+    other = test.copy()
+    other.X = sp.csr_matrix(np.random.default_rng(0).poisson(50, test.shape).astype(np.float32))
+    other.obs["cell_type"] = test.obs["cell_type"].to_numpy()[::-1]
+    found = []
+
+    def watching(counts: Any, embedding: Any, labels: Any, *, sizes: Any, seed: int, hvg: Any) -> Any:
+        found[-1].append(
+            b"".join(part.tobytes() for part in (counts.data, counts.indices, embedding, labels, sizes, hvg))
+        )
+        return first_cells(counts, embedding, labels, sizes=sizes, seed=seed, hvg=hvg)
+
+    told, scores = [], []
+    for name, held_out in (("a", test), ("b", other)):
+        found.append([])
+        task = replace(TOY, load=train.copy, load_test=held_out.copy)
+        table = run(task, [watching, "kmeans"], **OPTIONS, out=tmp_path / f"{name}.csv")
+        told.append(read_provenance(tmp_path / f"{name}.csv")["tasks"]["toy"])
+        scores.append(table["macro_f1"].tolist())
+    assert found[0] == found[1]
+    assert len(found[0]) == 4
+    assert told[0]["training"] == told[1]["training"]
+    assert told[0]["test"] != told[1]["test"]
+    assert scores[0] != scores[1]
 
 
 def test_training_cells_do_change_it() -> None:

@@ -339,6 +339,15 @@ def test_an_encoder_that_saw_the_task_is_refused(monkeypatch: pytest.MonkeyPatch
     assert (run(replace(TOY, studies=("GSE9",)), [fine], **OPTIONS)["status"] == "ok").all()
 
 
+def test_an_encoder_that_names_no_study_is_told() -> None:
+    class Unknown(SelfEncoder):
+        info = EncoderInfo(name="unknown", n_vocabulary=5)
+
+    method = replace(METHODS.get("random"), name="with-unknown", encoder=Unknown())
+    with pytest.warns(ScddWarning, match="'unknown' of the method 'with-unknown' is pretrained.*cannot be told"):
+        run(TOY, [method], **OPTIONS | {"n": [1], "seeds": [0], "models": ["kNN"]})
+
+
 def test_every_task_of_the_package_names_its_studies() -> None:
     assert [name for name in TASKS if not TASKS.get(name).studies and name != "simulated"] == []
 

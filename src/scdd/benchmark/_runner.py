@@ -267,6 +267,11 @@ def _refuse_seen(tasks: Sequence[Task], methods: Sequence[Method]) -> None:
         if method.encoder is None:
             continue
         info = get_encoder(method.encoder).info
+        if info.n_vocabulary is not None and not info.trained_on:
+            warn(
+                f"The encoder {info.name!r} of the method {method.name!r} is pretrained, and its facts name no study: whether "
+                "it has seen cells of a task cannot be told, and its score may be no test."
+            )
         known = _studies(info.trained_on)
         for task in tasks:
             seen = sorted(name for study, name in _studies(task.studies).items() if study in known)

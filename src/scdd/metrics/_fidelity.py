@@ -50,12 +50,12 @@ def fidelity(
     Returns
     -------
     Tidy table with the columns metric, class (empty text: over classes) and value. Per class, and as the mean over
-    classes: ``mean_correlation`` (Pearson correlation over genes of the mean log1p CP10k), ``zero_fraction_difference``
-    (mean over genes of the absolute difference of the share of zeros), ``genes_detected_real``,
-    ``genes_detected_generated`` and ``genes_detected_ratio`` (medians per cell, and generated over real),
-    ``library_real``, ``library_generated``, ``library_ratio`` (the same for total counts), ``library_ks``
-    (Kolmogorov-Smirnov distance of total counts). Over all classes: ``rf_auc`` (see
-    :func:`real_or_generated_auc`; absent where there are too few cells). Classes that one side lacks are left out and
+    classes: ``mean_correlation`` (Pearson correlation over genes of the mean log1p CP10k; -1 to 1, higher is better),
+    ``zero_fraction_difference`` (mean over genes of the absolute difference of the share of zeros; 0 to 1, lower is better),
+    ``genes_detected_real``, ``genes_detected_generated`` and ``genes_detected_ratio`` (medians per cell, and generated over
+    real; above 0, best at 1), ``library_real``, ``library_generated``, ``library_ratio`` (the same for total counts),
+    ``library_ks`` (Kolmogorov-Smirnov distance of total counts; 0 to 1, lower is better). Over all classes: ``rf_auc`` (see
+    :func:`real_or_generated_auc`; 0 to 1, best at 0.5; absent where there are too few cells). Classes that one side lacks are left out and
     listed in ``attrs["excluded"]``.
 
     Raises

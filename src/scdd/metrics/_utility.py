@@ -69,7 +69,9 @@ def utility(
     -------
     Tidy table with the columns model, metric (``macro_f1``, ``balanced_accuracy``, ``accuracy``, ``f1``, and
     ``group_macro_f1``), class (empty text for what is not per class; the donor for the last metric), value, n (median
-    rows per class) and seed. ``attrs["excluded"]`` maps the classes that are not scored to the reason.
+    rows per class) and seed. All scores are between 0 and 1, and higher is better: ``f1`` is the harmonic mean of precision
+    and recall of a class, ``macro_f1`` and ``balanced_accuracy`` the plain means of F1 and of recall over classes, ``accuracy``
+    the share of cells that are predicted right. ``attrs["excluded"]`` maps the classes that are not scored to the reason.
 
     Raises
     ------
@@ -214,7 +216,8 @@ def classification_scores(
 
     Returns
     -------
-    ``macro_f1``, ``balanced_accuracy`` and ``accuracy``, whose class is empty text, then the ``f1`` of each scored class.
+    ``macro_f1``, ``balanced_accuracy`` and ``accuracy``, whose class is empty text, then the ``f1`` of each scored class; all
+    between 0 and 1, higher is better.
 
     Examples
     --------
