@@ -83,7 +83,7 @@ def test_the_runner_hands_no_test_cell_on(tmp_path: Path) -> None:
     other = test.copy()
     other.X = sp.csr_matrix(np.random.default_rng(0).poisson(50, test.shape).astype(np.float32))
     other.obs["cell_type"] = test.obs["cell_type"].to_numpy()[::-1]
-    found = []
+    found: list[list[bytes]] = []
 
     def watching(counts: Any, embedding: Any, labels: Any, *, sizes: Any, seed: int, hvg: Any) -> Any:
         found[-1].append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,23 @@ def test_a_model_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(TEST_MODELS._items, "bad", TestModel(fit, stochastic=False))
     table = run(TOY, ["random"], **OPTIONS | {"models": ["LR", "bad"]})
     assert table.groupby("model")["status"].unique().map(list).to_dict() == {"LR": ["ok"], "bad": ["failed"]}
+
+
+def test_what_workers_have_done_outlives_the_one_that_ends_early(tmp_path: Path) -> None:
+    """A worker that dies takes no more than the run that it is at."""
+
+    def fit(counts: Any, embedding: Any, labels: Any, *, sizes: Any, seed: int, hvg: Any) -> Any:
+        if sizes.max() == 3:
+            os._exit(1)  # as one that is killed for its memory
+        rows = np.unique(labels, return_index=True)[1]
+        return counts[rows], labels[rows]
+
+    fit.__module__ = "__main__"
+    options = OPTIONS | {"models": ["kNN"], "seeds": [0], "n": [1, 2, 3], "out": tmp_path / "r.csv"}
+    with pytest.raises(RuntimeError, match="worker process"):
+        run("simulated", [fit, "class_mean"], **options, n_jobs=2)
+    table = pd.read_csv(options["out"])
+    assert sorted(table.loc[table["method"] == "fit", "n"]) == [1, 2]
 
 
 def test_a_quality_that_fails_leaves_the_scores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

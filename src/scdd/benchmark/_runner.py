@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from scdd._compat import warn
@@ -186,7 +189,8 @@ def _work(jobs: Sequence[Job], store: Store, told: Provenance, *, n_jobs: int, p
     from tqdm.auto import tqdm
 
     with tqdm(total=sum(len(job.runs) for job in jobs), desc="benchmark", disable=not progress) as bar:
-        for outcome in _results(jobs, n_jobs):
+
+        def write(outcome: Outcome) -> None:
             store.append(outcome.records)
             first = outcome.records[0]
             if outcome.cells is not None:
@@ -194,21 +198,30 @@ def _work(jobs: Sequence[Job], store: Store, told: Provenance, *, n_jobs: int, p
             bar.update()
             bar.set_postfix_str(f"{first['task']}, {first['method']}", refresh=False)
 
+        if n_jobs == 1 or len(jobs) < 2:
+            cache: dict[Any, Any] = {}
+            for job in jobs:
+                for outcome in execute(job, cache):
+                    write(outcome)
+        else:
+            _in_workers(_chains(jobs), n_jobs, write)
 
-def _results(jobs: Sequence[Job], n_jobs: int) -> Iterator[Outcome]:
-    if n_jobs == 1 or len(jobs) < 2:
-        cache: dict[Any, Any] = {}
-        for job in jobs:
-            yield from execute(job, cache)
-        return
+
+def _in_workers(chains: Sequence[Sequence[Job]], n_jobs: int, write: Callable[[Outcome], None]) -> None:
+    """Run the chains in processes; what is done is written, also where one of them, or the user, ends it early."""
     from joblib import Parallel, delayed, parallel_config
 
-    with parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1):
-        results: Iterable[list[Outcome]] = Parallel(return_as="generator_unordered")(
-            delayed(_in_worker)(chain) for chain in _chains(jobs)
-        )
-        for outcomes in results:
-            yield from outcomes
+    with TemporaryDirectory(prefix="scdd-benchmark-") as folder:
+        spool = _Spool(folder)
+        try:
+            with parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1):
+                ended: Iterable[None] = Parallel(return_as="generator_unordered")(
+                    delayed(_in_worker)(chain, spool) for chain in chains
+                )
+                for _ in ended:
+                    spool.take(write)
+        finally:
+            spool.take(write)
 
 
 @dataclass
@@ -230,10 +243,30 @@ def _chains(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(chains.values())
 
 
-def _in_worker(jobs: Sequence[Job]) -> list[Outcome]:
+def _in_worker(jobs: Sequence[Job], spool: _Spool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a worker has no one to warn
-        return [outcome for job in jobs for outcome in execute(job, _WORKER.cache)]
+        for job in jobs:
+            for outcome in execute(job, _WORKER.cache):
+                spool.put(outcome)
+
+
+@dataclass(frozen=True)
+class _Spool:
+    """Outcomes on the way from workers, as files: a chain of runs takes long, and what it has done must outlive it."""
+
+    folder: str
+
+    def put(self, outcome: Outcome) -> None:
+        path = Path(self.folder, f"{time.time_ns()}-{os.getpid()}")
+        path.write_text(json.dumps([outcome.records, outcome.cells]), encoding="utf-8")
+        path.rename(path.with_suffix(".json"))  # a file of this name is whole
+
+    def take(self, write: Callable[[Outcome], None]) -> None:
+        for path in sorted(Path(self.folder).glob("*.json")):
+            records, cells = json.loads(path.read_text(encoding="utf-8"))
+            path.unlink()
+            write(Outcome(records, cells))
 
 
 def _resolve_tasks(tasks: str | Task | Sequence[str | Task]) -> list[Task]:

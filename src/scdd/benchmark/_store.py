@@ -267,7 +267,7 @@ def _text(name: str, value: Any) -> str:
 
 def _rounded(value: Any) -> Any:
     """Return a number, or a pair of numbers, with 3 decimals; what is not finite is null."""
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_rounded(part) for part in value]
     return round(value, 3) if math.isfinite(value) else None
 
