@@ -38,8 +38,6 @@ ran an earlier commit, in which the code of the methods that it ran is the same.
 Simple baselines and scdd on other splits are in {{download}}`splits.csv <_static/benchmark/splits.csv>`, and
 [below](#over-several-splits). There, scdd is of earlier code, which differs from the present one on this split by less than .1 points on average, and by at
 most 1.0 on one task and n.
-`tools.csv` is of earlier settings of DC, DSA, IDM, scdd and scdd-paper, its [quality](#quality) compares coresets and all cells
-also with cells that they hold, which is no longer done, and it **is being made again**.
 
 The calibration of scdd was chosen on other splits (seeds 10 to 14) of Zheng, Baron, Kang, Tabula Muris, GBM and PC9, whose
 held-out cells overlap with the training cells of this split. Its last part, the nuisance, was found on other splits of GBM after the
@@ -257,7 +255,7 @@ def models_beside_the_panel(ours: str = "scdd") -> tuple[str, pd.DataFrame]:
     words = (
         f"Macro-F1 with n = {run['n']}, one split and one seed, mean over {', '.join(tasks)}; no method saw these models, "
         f"and the referee of {ours} does not use them. Against the baseline that is best in the panel ({named}), {ours} is "
-        f"at {leads[0]:+.1f} points in the panel and at {leads[1]:+.1f} points here.{_against_random(tools, ours)} "
+        f"at {leads[0]:+.1f} points in the panel and at {leads[1]:+.1f} points here.{_against_random(tools, ours)}"
         f"{_of_earlier_code()}"
     )
     wide = tools.groupby(["method", "model"])["macro_f1"].mean().unstack()[models]
@@ -285,7 +283,7 @@ def _of_earlier_code() -> str:
     dates = " and ".join(dict.fromkeys(call["date"][:10] for call in told["calls"]))
     versions = " and ".join(dict.fromkeys(call["versions"]["scdd"] for call in told["calls"]))
     return (
-        f"These lines, and those of [Quality](#quality), were made on {dates} with scdd {versions}; the ones of "
+        f" These lines, and those of [Quality](#quality), were made on {dates} with scdd {versions}; the ones of "
         f"{', '.join(changed)} are of earlier code than in the panel, whose settings were others."
     )
 
