@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,32 @@ def test_what_workers_have_done_outlives_the_one_that_ends_early(tmp_path: Path)
         run("simulated", [fit, "class_mean"], **options, n_jobs=2)
     table = pd.read_csv(options["out"])
     assert sorted(table.loc[table["method"] == "fit", "n"]) == [1, 2]
+
+
+def test_what_workers_have_done_is_written_at_once(tmp_path: Path) -> None:
+    """A run of many that share a process is in the file before the next one ends: a computer may be switched off."""
+    out = tmp_path / "r.csv"
+
+    def fit(counts: Any, embedding: Any, labels: Any, *, sizes: Any, seed: int, hvg: Any) -> Any:
+        late = time.monotonic() + 60
+        while sizes.max() == 2 and "fit" not in out.read_text():
+            assert time.monotonic() < late
+            time.sleep(0.1)
+        rows = np.unique(labels, return_index=True)[1]
+        return counts[rows], labels[rows]
+
+    fit.__module__ = "__main__"
+    options = OPTIONS | {"models": ["kNN"], "seeds": [0], "n": [1, 2], "out": out}
+    assert (run("simulated", [fit, "class_mean"], **options, n_jobs=2)["status"] == "ok").all()
+
+
+def test_what_cannot_be_written_ends_a_parallel_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("scdd.benchmark._store.Store.append", full)
+    with pytest.raises(OSError, match="No space"):
+        run("simulated", ["random", "class_mean"], **OPTIONS, out=tmp_path / "r.csv", n_jobs=2)
 
 
 def test_a_quality_that_fails_leaves_the_scores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -218,10 +221,30 @@ def _in_workers(chains: Sequence[Sequence[Job]], n_jobs: int, write: Callable[[O
                 ended: Iterable[None] = Parallel(return_as="generator_unordered")(
                     delayed(_in_worker)(chain, spool) for chain in chains
                 )
-                for _ in ended:
-                    spool.take(write)
+                with _repeated(lambda: spool.take(write)) as taking:
+                    for _ in ended:
+                        if taking.done():  # it raised, as on a full disk: no use in going on
+                            break
         finally:
             spool.take(write)
+
+
+@contextmanager
+def _repeated(act: Callable[[], None], pause: float = 1.0) -> Iterator[Future[None]]:
+    """Call ``act`` every ``pause`` seconds, in a thread, while the block runs, and raise what it raises when the block ends."""
+    ended = threading.Event()
+
+    def repeat() -> None:
+        while not ended.wait(pause):
+            act()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        repeating = pool.submit(repeat)
+        try:
+            yield repeating
+        finally:
+            ended.set()
+        repeating.result()
 
 
 @dataclass
