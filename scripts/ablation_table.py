@@ -68,7 +68,7 @@ VARIANTS: dict[str, DistillConfig] = {
 
 WHAT = {
     "fast": "all parts, no referee",
-    "default": "a referee may refine the codes by gradient matching, make every other row noisy, and drop the calibration",
+    "default": "a referee may refine the codes by gradient matching, make every other row noisy, drop calibration or levels",
     "best": "more to choose from, and five inner splits",
     "no calibration": "denoised rows stay at the means of their cells",
     "no levels": "small differences between classes stay",

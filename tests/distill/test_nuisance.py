@@ -151,7 +151,7 @@ def test_the_referee_may_leave_the_means_where_they_are(monkeypatch: pytest.Monk
     monkeypatch.setattr(Referee, "scores", lambda self, *rows: {"LR": next(given)})
     config = DistillConfig(
         objective=None, guidance_options=(), rendering_options=(), spread_options=(), nuisance_options=(0,),
-        nuisance_gain=0.0,
+        levels_options=(), nuisance_gain=0.0,
     )  # fmt: skip
     w = world()
     result = distill(w.module, w.source, w.latents, np.full(4, 1), config=config, seed=0)

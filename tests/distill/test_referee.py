@@ -23,6 +23,7 @@ CONFIG = DistillConfig(
     rendering_options=(),
     spread_options=(),
     nuisance_options=(),
+    levels_options=(),
     calibration=None,
     refine=RefineConfig(n_steps=2, checkpoints=(1, 2)),
     margin=0.01,
@@ -234,6 +235,24 @@ def test_spread_and_calibration_are_chosen_where_they_help(monkeypatch: pytest.M
     assert (made[False].record["spread"], made[False].record["calibrated"]) == ("auto", True)
     same = (made[True].counts != made[False].counts).nnz == 0
     assert same == (best == ("auto", True))
+
+
+@pytest.mark.usefixtures("one_split")
+@pytest.mark.parametrize("better", [True, False])
+def test_small_differences_stay_where_they_help(monkeypatch: pytest.MonkeyPatch, better: bool):
+    given = iter([0.5, 0.6 if better else 0.4])  # as configured, without levels
+    monkeypatch.setattr(Referee, "scores", lambda self, *rows: {"LR": next(given)})
+    config = replace(CONFIG, objective=None, levels_options=(0.0,))
+    w = world()
+    result = distill(w.module, w.source, w.latents, np.full(4, 2), config=config, seed=0)
+    assert result.record["inner"]["levels"] == [config.levels, 0.0]
+    assert result.record["levels"] == (0.0 if better else config.levels)
+    made = {}
+    for levels in (0.0, config.levels):
+        fast = replace(config, referee=False, levels=levels)
+        made[levels] = distill(w.module, w.source, w.latents, np.full(4, 2), config=fast, seed=0).counts
+    assert (made[0.0] != made[config.levels]).nnz > 0
+    assert (result.counts != made[result.record["levels"]]).nnz == 0
 
 
 def test_one_row_a_class_has_no_spread(monkeypatch: pytest.MonkeyPatch):

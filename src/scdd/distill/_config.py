@@ -60,6 +60,9 @@ class DistillConfig:
     levels
         Largest gap, in standard deviations within classes, by which two classes must differ in a gene to differ in a
         denoised row (see :mod:`scdd.distill._levels`); 0: all differences stay.
+    levels_options
+        Other gaps that the referee may prefer: where a class holds several cell types, models that weigh many small
+        differences need them all.
     calibration
         Budget of the calibration of denoised rows (see :mod:`scdd.distill._calibrate`); None: no calibration.
     generator
@@ -67,7 +70,7 @@ class DistillConfig:
         ``"none"`` (codes are latents).
     referee
         Let an inner held-out split decide (by donor, where donors are known): the codes are refined, the calibration is
-        dropped, guidance or spread are changed only where models trained on such rows are better by the margin. Without
+        dropped, guidance, spread or levels are changed only where models trained on such rows are better by the margin. Without
         it all is done as it is given, the whole refinement too.
     referee_models
         Models of :data:`scdd.metrics.TEST_MODELS` whose mean score decides.
@@ -96,6 +99,7 @@ class DistillConfig:
     spread: float = 0.5
     spread_options: tuple[float, ...] = (1.0,)
     levels: float = 0.75
+    levels_options: tuple[float, ...] = (0.0,)
     calibration: CalibrationConfig | None = field(default_factory=CalibrationConfig)
     generator: str = "scdg"
     referee: bool = True

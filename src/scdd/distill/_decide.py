@@ -29,7 +29,7 @@ class Choice:
     rendering
         Rendering of the rows; None: as configured.
     finish
-        Spread, calibration and nuisance.
+        Spread, calibration, nuisance and levels.
     scores
         What the referee said of each candidate, as columns (h5ad and zarr hold no list of records).
     """
@@ -42,7 +42,7 @@ class Choice:
 
 
 def decide(task: Task) -> Choice:
-    """Choose guidance, rendering, refinement, spread, calibration and nuisance: what makes models best on held-out donors.
+    """Choose guidance, rendering, refinement, spread, calibration, nuisance and levels: what makes models best on held-out donors.
 
     Candidates are made from the inner training cells alone, with the module as it is. First the codes (guidance, rendering,
     refinement) are chosen, then, with these, how they are written. Rows that are not refined and otherwise as configured
@@ -93,7 +93,7 @@ def most_steps(config: DistillConfig, source: Source, *, seed: int) -> int:
     >>> import numpy as np, scdd
     >>> source = scdd.data.MemorySource(np.ones((100, 3)), np.arange(100) % 2, ["a", "b"])
     >>> [most_steps(config, source, seed=0) for config in (DistillConfig(), DistillConfig(referee=False))]
-    [129, 61]
+    [130, 61]
     """
     refined = config.refine.n_steps if config.objective is not None else 0
     if not config.referee:
@@ -105,7 +105,7 @@ def most_steps(config: DistillConfig, source: Source, *, seed: int) -> int:
         + (len({*config.refine.checkpoints, refined}) if refined else 0)
     )
     finishes = (1 + len(config.spread_options)) * (1 if config.calibration is None else 2) - 1
-    finishes += len(config.nuisance_options)
+    finishes += len(config.nuisance_options) + len(config.levels_options)
     splits = len(inner_splits(source, config.referee_splits, seed=seed))
     return splits * (codes + finishes + refined) + refined + 1
 
@@ -182,6 +182,9 @@ def _finishes(task: Task) -> Iterator[Finish]:
     for nuisance in dict.fromkeys(task.config.nuisance_options):
         if nuisance != task.config.nuisance:
             yield Finish(nuisance=nuisance)
+    for levels in dict.fromkeys(task.config.levels_options):
+        if levels != task.config.levels:
+            yield Finish(levels=levels)
 
 
 def _mean(scores: list[dict[str, float]]) -> float:

@@ -149,7 +149,7 @@ def distill(
     with deferred() as interrupt, one_thread():
         rows = task.render(source, start, finish)
         if not (start.plan.kind == DENOISED).any():
-            record["nuisance"] = 0  # other rows keep it
+            record |= {"nuisance": 0, "levels": 0.0}  # other rows keep what they differ in
         elif record["nuisance"]:
             record["nuisance"] = task.nuisance(source, finish).shape[1]  # what was left out, of what was asked for
         task.step()

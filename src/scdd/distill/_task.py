@@ -40,11 +40,14 @@ class Finish:
         Whether they are calibrated, where the configuration has a calibration.
     nuisance
         Number of directions in which classes shall not differ; None: as configured.
+    levels
+        Largest gap by which classes must differ in a gene to differ in a denoised row; None: as configured.
     """
 
     spread: float | None = None
     calibrated: bool = True
     nuisance: int | None = None
+    levels: float | None = None
 
     def told(self, config: DistillConfig) -> dict[str, Any]:
         """Return it for the record."""
@@ -52,6 +55,7 @@ class Finish:
             "spread": "auto" if self.spread is None else str(self.spread),
             "calibrated": self.calibrated and config.calibration is not None,
             "nuisance": config.nuisance if self.nuisance is None else self.nuisance,
+            "levels": config.levels if self.levels is None else self.levels,
         }
 
 
@@ -114,7 +118,7 @@ class Task:
         """Return what is done to denoised rows among some cells."""
         return Denoising(
             self.config.spread if finish.spread is None else finish.spread,
-            self.config.levels,
+            self.config.levels if finish.levels is None else finish.levels,
             self.noise(source),
             by_distance=finish.spread is None,
             nuisance=self.nuisance(source, finish),
