@@ -45,6 +45,7 @@ FAST = PRESETS.get("fast")
 VARIANTS: dict[str, DistillConfig] = {
     "fast": FAST,
     "default": PRESETS.get("default"),
+    "default, levels stay": replace(PRESETS.get("default"), levels_options=()),
     "best": PRESETS.get("best"),
     "no calibration": replace(FAST, calibration=None),
     "no levels": replace(FAST, levels=0.0),
@@ -69,6 +70,7 @@ VARIANTS: dict[str, DistillConfig] = {
 WHAT = {
     "fast": "all parts, no referee",
     "default": "a referee may refine the codes by gradient matching, make every other row noisy, drop calibration or levels",
+    "default, levels stay": "the referee may not drop the levels",
     "best": "more to choose from, and five inner splits",
     "no calibration": "denoised rows stay at the means of their cells",
     "no levels": "small differences between classes stay",
@@ -218,8 +220,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Switch the parts of a distillation off, one at a time.")
     parser.add_argument("--tasks", nargs="+", default=TASKS)
     parser.add_argument(
-        "--variants", nargs="+", default=[v for v in VARIANTS if v not in ("default", "best")], choices=list(VARIANTS)
-    )
+        "--variants", nargs="+", choices=list(VARIANTS),
+        default=[name for name in VARIANTS if not name.startswith(("default", "best"))],
+    )  # fmt: skip
     parser.add_argument("--n", nargs="+", type=int, default=N_ALL)
     parser.add_argument("--splits", nargs="+", type=int, default=[0])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
